@@ -1,0 +1,120 @@
+"""What a decision wants done.
+
+Each action is one or a few port calls, may be carried out more than once, and ends in a Fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trimtab.core.model.facts import Change
+from trimtab.core.model.identity import Digest
+from trimtab.core.model.specification import Specification, StepSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The base of every kind of action."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpecification(Action):
+    """Read and compile `trimtab.yaml` of a commit. -> SpecificationRead | SpecificationRefused"""
+
+    app: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartStep(Action):
+    """Start a pipeline step in the run's workspace. -> StepStarted"""
+
+    app: str
+    run: int
+    commit: str
+    step: StepSpec
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSteps(Action):
+    """Stop whatever runs for this run. -> ActionDone"""
+
+    app: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutRelease(Action):
+    """Store the parts and the manifest. -> ReleaseCut"""
+
+    app: str
+    run: int
+    change: Change
+    specification: Specification
+
+
+@dataclass(frozen=True, slots=True)
+class CleanWorkspace(Action):
+    """Remove the run's workspace; its logs stay. -> ActionDone"""
+
+    app: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDesired(Action):
+    """Write to the state repository that `release` should run in the environment. -> DesiredCommitted"""
+
+    app: str
+    environment: str
+    release: Digest
+    subject: str
+    body: str
+    trailers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StartInstances(Action):
+    """Verify the release and start its instances (those that do not run yet). -> ActionDone"""
+
+    app: str
+    environment: str
+    release: Digest
+    replicas: int
+    specification: Specification
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRoute(Action):
+    """Make the gateway route the environment: all traffic to `stable`; `candidate` reachable under the lease `lease`.
+
+    Returns when the data plane was read back and holds it. -> ActionDone
+    """
+
+    app: str
+    environment: str
+    stable: Digest
+    candidate: Digest | None
+    lease: str | None
+    specification: Specification
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRelease(Action):
+    """Wait until no request is in flight, stop the instances, take the release out of the gateway. -> ReleaseRetired"""
+
+    app: str
+    environment: str
+    release: Digest
+    drain_timeout_s: float
+    stop_timeout_s: float
+
+
+def _kinds() -> dict[str, type[Action]]:
+    return {kind.__name__: kind for kind in Action.__subclasses__()}
+
+
+ACTIONS: Mapping[str, type[Action]] = _kinds()
+"""Every kind of action by name."""

@@ -1,0 +1,362 @@
+"""What happened. A Fact is appended once and never changed; views, audit and DORA are folds over them.
+
+Every class here is one kind of fact; its name is the name of the kind. A fact is recorded *for* one object (see
+`Recorded.object`): that object's decision sees it. Times are seconds since the epoch (UTC), durations seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from trimtab.core.errors import Problem
+from trimtab.core.model.identity import Digest, ObjectId
+from trimtab.core.model.release import Part
+from trimtab.core.model.specification import Specification
+
+StepOutcome = Literal["passed", "failed", "timed_out", "cancelled", "lost"]
+RunOutcome = Literal["passed", "failed", "invalid", "superseded", "cancelled"]
+RolloutOutcome = Literal["promoted", "rolled_back", "aborted", "superseded", "failed"]
+VerdictName = Literal["PASS", "FAIL", "INSUFFICIENT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit that arrived on the deployed branch."""
+
+    commit: str
+    branch: str
+    actor: str
+    subject: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The base of every kind of fact."""
+
+
+# --- the application ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeArrived(Fact):
+    change: Change
+    via: Literal["push", "poll", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSuperseded(Fact):
+    """A waiting change will not be run, because a newer one took its place."""
+
+    change: Change
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequested(Fact):
+    """The application gave a change its run number."""
+
+    run: int
+    change: Change
+
+
+# --- the run -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpecificationRead(Fact):
+    specification: Specification
+
+
+@dataclass(frozen=True, slots=True)
+class SpecificationRefused(Fact):
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Fact):
+    step: str
+    attempt: int
+    process: str
+    """The name of the supervised process; its log can be read by this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Fact):
+    step: str
+    attempt: int
+    outcome: StepOutcome
+    exit_code: int | None
+    duration_s: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCut(Fact):
+    release: Digest
+    run: int
+    commit: str
+    parts: Mapping[str, Part]
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelRequested(Fact):
+    by: str
+    superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Fact):
+    run: int
+    outcome: RunOutcome
+    release: Digest | None
+    duration_s: float
+
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOffered(Fact):
+    """A release may be deployed here: its run passed, or the environment before this one took it."""
+
+    release: Digest
+    run: int
+    specification: Specification
+    commit: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSuperseded(Fact):
+    """An offered release will not be deployed here, because a newer one took its place."""
+
+    release: Digest
+    by: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredCommitted(Fact):
+    """The state repository says that `release` should run here."""
+
+    release: Digest
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRefused(Fact):
+    """The state repository says something that cannot be done; nothing was changed."""
+
+    commit: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAdopted(Fact):
+    """The state repository was changed by someone else and says that `release` should run here."""
+
+    release: Digest
+    commit: str
+    actor: str
+    specification: Specification | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRequested(Fact):
+    """Everything a rollout needs to know; recorded for the rollout."""
+
+    number: int
+    release: Digest
+    stable: Digest | None
+    specification: Specification
+    instant: bool
+    run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequested(Fact):
+    """A person wants `release` (None: the one before the live one) back, at once."""
+
+    release: Digest | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChanged(Fact):
+    """All traffic of the environment goes to `release` now."""
+
+    release: Digest
+    previous: Digest | None
+
+
+# --- the rollout -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStarted(Fact):
+    number: int
+    release: Digest
+    stable: Digest | None
+    strategy: str
+    weights_pct: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstancesReady(Fact):
+    release: Digest
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepEntered(Fact):
+    """The rollout wants `weight_pct` of the traffic on the candidate."""
+
+    index: int
+    weight_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightVerified(Fact):
+    """The data plane was read back and holds `weight_pct`: from now on evidence counts for the step."""
+
+    index: int
+    weight_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightLost(Fact):
+    """The data plane no longer holds the step's weight: evidence does not count until it does."""
+
+    index: int
+    held_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceCounted(Fact):
+    """One tick: what each arm did since the last one, and how sure the tests are after it.
+
+    `rollback_log_e` and `promote_log_e` are natural logarithms; the thresholds are in `rollback_at` and `promote_at`.
+    """
+
+    index: int
+    candidate_requests: int
+    candidate_errors: int
+    stable_requests: int
+    stable_errors: int
+    candidate_p95_ms: float | None
+    stable_p95_ms: float | None
+    rollback_log_e: float
+    promote_log_e: Mapping[str, float]
+    rollback_at: float
+    promote_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached(Fact):
+    verdict: VerdictName
+    offender: str
+    """The metric that decided, or the empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequested(Fact):
+    by: str
+    superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficReturned(Fact):
+    """All traffic is on the stable release again."""
+
+    stable: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEnded(Fact):
+    number: int
+    release: Digest
+    stable: Digest | None
+    outcome: RolloutOutcome
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRetired(Fact):
+    """The instances of a release that no longer gets traffic were stopped after their last request."""
+
+    release: Digest
+
+
+# --- anything --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDone(Fact):
+    """An action without a fact of its own was carried out."""
+
+    action: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed(Fact):
+    """An action could not be carried out; the object's decision says what follows."""
+
+    action: str
+    kind: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFound(Fact):
+    """Something is wrong with the object; it stays wrong until the same code is cleared."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemCleared(Fact):
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact as the log keeps it. `key` makes an append idempotent: a second fact with the same key is not recorded."""
+
+    object: ObjectId
+    fact: Fact
+    reason: str = ""
+    actor: str = "trimtab"
+    key: str | None = None
+    seq: int = 0
+    at: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        return type(self.fact).__name__
+
+
+def _kinds() -> dict[str, type[Fact]]:
+    return {kind.__name__: kind for kind in Fact.__subclasses__()}
+
+
+FACTS: Mapping[str, type[Fact]] = _kinds()
+"""Every kind of fact by name."""

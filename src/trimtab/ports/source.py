@@ -1,0 +1,99 @@
+"""Where changes come from, and where it is written what should run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from trimtab.core.errors import Problem
+from trimtab.core.model.facts import Change
+from trimtab.core.model.identity import Digest, EnvironmentId
+
+
+class Source(Protocol):
+    """The applications' Git repositories, each kept as a bare repository of Trimtab's own.
+
+    Every method raises `TrimtabError` with a Problem that names the repository and the next step; none hangs: a remote
+    that does not answer is given up after a stated time.
+    """
+
+    async def create(self, app: str) -> None:
+        """Make the repository if it is not there. Idempotent."""
+        ...
+
+    async def apps(self) -> tuple[str, ...]:
+        """The names of all repositories, sorted."""
+        ...
+
+    async def head(self, app: str, branch: str) -> Change | None:
+        """The newest commit of the branch; None when there is none."""
+        ...
+
+    async def changes(self, app: str, after: str | None, until: str) -> tuple[Change, ...]:
+        """First-parent commits after `after` (None: only `until` itself) up to and with `until`, oldest first."""
+        ...
+
+    async def read(self, app: str, commit: str, path: str) -> bytes | None:
+        """A file of a commit; None when the commit has no such file."""
+        ...
+
+    async def checkout(self, app: str, commit: str, into: Path) -> None:
+        """Write the commit's files into an empty or missing folder. Idempotent: a half-written one is made anew."""
+        ...
+
+    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
+        """The paths of the commit's files, sorted."""
+        ...
+
+    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
+        """Bring the branch of another repository here (polling); the new head."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the state repository says of one environment."""
+
+    release: Digest | None
+    commit: str
+    """The newest commit that touched this environment's file."""
+    author: str = ""
+    subject: str = ""
+    problem: Problem | None = None
+    """Why the file cannot be understood; then `release` is None."""
+
+
+class StateRepository(Protocol):
+    """The Git repository that says what should run where: for each environment a YAML file `APP/ENVIRONMENT.yaml`."""
+
+    async def head(self) -> str | None:
+        """The newest commit; None while there is none."""
+        ...
+
+    async def desired(self, environment: EnvironmentId) -> Desired | None:
+        """What should run there; None when there is no file."""
+        ...
+
+    async def write(
+        self,
+        environment: EnvironmentId,
+        release: Digest,
+        *,
+        subject: str,
+        body: str,
+        trailers: Mapping[str, str],
+        key: str,
+        author: str = "Trimtab",
+    ) -> str:
+        """Commit `release` as desired; the commit's id.
+
+        `key` goes into the trailer `Trimtab-Key`: a second write with the same key makes no second commit and returns
+        the first one's id, also after a crash in between. Concurrent pushes are not lost: the write is made on top.
+        """
+        ...
+
+    async def log(self, limit: int = 50) -> tuple[Mapping[str, str], ...]:
+        """The newest commits first: commit, author, at, subject, and the trailers by name."""
+        ...

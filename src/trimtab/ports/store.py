@@ -1,0 +1,128 @@
+"""The durable core: facts, one state row for each object, the outbox, leases and fences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trimtab.core.model.facts import Recorded
+from trimtab.core.model.identity import ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An object held by this controller, with what it needs to decide."""
+
+    object: ObjectId
+    fence: int
+    """Grows each time the object changes hands; a commit with an older one is refused."""
+    state: str | None
+    """The state as JSON; None before the first decision."""
+    facts: tuple[Recorded, ...]
+    """Recorded for the object by others since its last decision, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """An action that was decided and is not done yet."""
+
+    id: str
+    """``OBJECT#KEY``: an action with the same id is stored once."""
+    object: ObjectId
+    fence: int
+    kind: str
+    action: str
+    """The action as JSON."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object's state row."""
+
+    object: ObjectId
+    state: str | None
+    fence: int
+    owner: str | None
+    wake_at: float | None
+    ended: bool
+
+
+class Store(Protocol):
+    """Every method is one transaction: all or nothing, durable when it returns. Methods are synchronous and short."""
+
+    def append(self, facts: Sequence[Recorded], now: float) -> tuple[Recorded, ...]:
+        """Record facts and make their objects due. A fact whose key is already recorded is left out of the answer."""
+        ...
+
+    def due(self, now: float, owner: str, limit: int = 100) -> tuple[ObjectId, ...]:
+        """Objects to be decided now that nobody else holds, longest waiting first."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the next object is due."""
+        ...
+
+    def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
+        """Take or keep the object's lease; None when someone else holds it. The fence grows when the owner changes."""
+        ...
+
+    def commit(
+        self,
+        claim: Claim,
+        *,
+        state: str,
+        facts: Sequence[Recorded],
+        todo: Sequence[OutboxEntry],
+        wake_at: float | None,
+        ended: bool,
+        now: float,
+    ) -> tuple[Recorded, ...]:
+        """Store a decision: the state, its facts (also for other objects, which become due) and its actions.
+
+        Marks the claim's facts as seen; the object becomes due at once if a fact came for it meanwhile.
+        Raises `StaleFence` when the claim's fence is no longer the object's.
+        """
+        ...
+
+    def outbox(self, now: float, owner: str, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        """Actions of objects that `owner` holds, due now, oldest first."""
+        ...
+
+    def pending(self, object_id: ObjectId) -> tuple[OutboxEntry, ...]:
+        """The object's actions that are not done."""
+        ...
+
+    def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
+        """Take an action out of the outbox and record its outcome. Does nothing if it is already out.
+        Raises `StaleFence` when the object has changed hands since: the new holder carries the action out again."""
+        ...
+
+    def postpone(self, entry: OutboxEntry, until: float) -> None:
+        """Try the action again later (attempts + 1)."""
+        ...
+
+    def facts(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        object_prefix: str = "",
+        kinds: Collection[str] = (),
+        newest_first: bool = False,
+    ) -> tuple[Recorded, ...]:
+        """Facts by sequence number. Newest first: `after` is ignored."""
+        ...
+
+    def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
+        """State rows whose id starts with `prefix`, sorted by id."""
+        ...
+
+    def get(self, object_id: ObjectId) -> ObjectRow | None: ...
+
+    def release_leases(self, owner: str) -> None:
+        """Let go of everything the owner holds (clean shutdown)."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,50 @@
+"""Who gets which share of the traffic, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.traffic import ArmCounts, Route, TrafficReading
+
+LEASE_TTL_S = 3.0
+"""A share that is not renewed for this long is gone: the data plane returns to 100 % stable by itself."""
+
+
+class Traffic(Protocol):
+    """The gateway. `fence` is the deciding object's fence: an instruction with a lower one than already seen for the
+    environment raises `StaleFence` and changes nothing. Other errors are `TrimtabError`."""
+
+    async def apply(self, route: Route, fence: int) -> None:
+        """Route the environment. Returns when the data plane was read back and holds it, without cutting a request;
+        raises and leaves the route before it in force when the data plane does not take it (port taken, no answer)."""
+        ...
+
+    async def lease(self, environment: EnvironmentId, lease: str, weight_pct: float, fence: int) -> None:
+        """Grant the candidate a share, for LEASE_TTL_S from now; 0 takes it away. Does not wait for the data plane."""
+        ...
+
+    async def reading(self, environment: EnvironmentId) -> TrafficReading:
+        """What the data plane really holds, read back now."""
+        ...
+
+    async def active_requests(self, environment: EnvironmentId, release: Digest) -> int:
+        """How many requests to the release are in flight."""
+        ...
+
+    async def forget(self, environment: EnvironmentId, release: Digest) -> None:
+        """Take a release that no route uses out of the gateway. Idempotent."""
+        ...
+
+    async def remove(self, environment: EnvironmentId) -> None:
+        """Stop listening for the environment. Idempotent."""
+        ...
+
+
+class Metrics(Protocol):
+    """What the arms did."""
+
+    async def counts(self, environment: EnvironmentId) -> Mapping[Digest, ArmCounts]:
+        """Cumulative counts of every release that got requests. A new `epoch` means the counts began anew."""
+        ...
