@@ -1,0 +1,38 @@
+"""Numbers in sentences, the same way everywhere."""
+
+from __future__ import annotations
+
+
+def count(number: int, noun: str) -> str:
+    """``1 request``, ``1,204 requests``."""
+    plural = noun if number == 1 else (noun[:-1] + "ies" if noun.endswith("y") else noun + "s")
+    return f"{number:,} {plural}"
+
+
+def percent(share: float) -> str:
+    """``5 %``, ``0.3 %``, ``0.02 %``; of a share between 0 and 1."""
+    value = share * 100.0
+    digits = 0 if value >= 10 or value == int(value) else (1 if value >= 0.1 else 2)
+    text = f"{value:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def milliseconds(value: float) -> str:
+    """``3.2 ms``, ``48 ms``, ``1.2 s``."""
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
