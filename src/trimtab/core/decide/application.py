@@ -1,14 +1,18 @@
-"""The application: gives changes their run, one at a time, by the stated policy for newer changes."""
+"""The application: notices changes and gives each its run, one at a time, by the stated policy for newer changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from trimtab.core.errors import Problem
 from trimtab.core.model.decision import Decision, Emit
 from trimtab.core.model.facts import (
+    AppRegistered,
     Change,
     ChangeArrived,
     ChangeSuperseded,
+    ProblemCleared,
+    ProblemFound,
     Recorded,
     RunCancelRequested,
     RunFinished,
@@ -18,25 +22,42 @@ from trimtab.core.model.facts import (
 from trimtab.core.model.identity import run_object
 from trimtab.core.model.specification import NewerPolicy
 
+IDLE_S = 10.0
+"""How often Trimtab's own repository is looked at: a push whose announcement was lost is found then."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppState:
     name: str
+    source: AppRegistered = field(default_factory=AppRegistered)
     next_run: int = 1
     head: str | None = None
     """The newest commit that arrived."""
     running: int | None = None
     waiting: tuple[Change, ...] = ()
     policy: NewerPolicy = "latest"
+    problem: Problem | None = None
 
 
-def decide_application(state: AppState, facts: tuple[Recorded, ...]) -> Decision[AppState]:
+@dataclass(frozen=True, slots=True)
+class ApplicationReading:
+    """The deployed branch now, or why it cannot be read."""
+
+    head: Change | None = None
+    problem: Problem | None = None
+
+
+def decide_application(
+    state: AppState, facts: tuple[Recorded, ...], reading: ApplicationReading, now: float
+) -> Decision[AppState]:
     """What follows from changes that arrived and runs that finished."""
     emit: list[Emit] = []
     for recorded in facts:
         match recorded.fact:
+            case AppRegistered() as source:
+                state = replace(state, source=source)
             case ChangeArrived(change=change) if change.commit != state.head:
-                state, said = _arrived(replace(state, head=change.commit), change)
+                state, said = _arrived(state, change)
                 emit += said
             case SpecificationRead(specification=specification):
                 state = replace(state, policy=specification.on_newer_change)
@@ -44,13 +65,25 @@ def decide_application(state: AppState, facts: tuple[Recorded, ...]) -> Decision
                 state = replace(state, running=None)
             case _:
                 pass
+    if reading.head is not None and reading.head.commit != state.head and not emit:
+        found = ChangeArrived(reading.head, "poll" if polled(state) else "push")
+        emit.append(Emit(found, f"{reading.head.branch} is at {reading.head.commit[:8]} now"))
+        state, said = _arrived(state, reading.head)
+        emit += said
     if state.running is None and state.waiting:
         state, said = _request(replace(state, waiting=state.waiting[1:]), state.waiting[0])
         emit += said
-    return Decision(state, emit=tuple(emit))
+    state, said = _note(state, reading.problem)
+    emit += said
+    return Decision(state, emit=tuple(emit), look_at=now + (state.source.poll_interval_s if polled(state) else IDLE_S))
+
+
+def polled(state: AppState) -> bool:
+    return state.source.poll_url is not None
 
 
 def _arrived(state: AppState, change: Change) -> tuple[AppState, list[Emit]]:
+    state = replace(state, head=change.commit)
     if state.running is None and not state.waiting:
         return _request(state, change)
     if state.policy == "queue":
@@ -73,3 +106,14 @@ def _request(state: AppState, change: Change) -> tuple[AppState, list[Emit]]:
         object=run_object(state.name, number),
     )
     return replace(state, next_run=number + 1, running=number), [request]
+
+
+def _note(state: AppState, problem: Problem | None) -> tuple[AppState, list[Emit]]:
+    if problem == state.problem:
+        return state, []
+    emit = []
+    if state.problem is not None and (problem is None or problem.code != state.problem.code):
+        emit.append(Emit(ProblemCleared(state.problem.code), "it is gone"))
+    if problem is not None:
+        emit.append(Emit(ProblemFound(problem), str(problem)))
+    return replace(state, problem=problem), emit

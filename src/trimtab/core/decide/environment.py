@@ -296,10 +296,13 @@ class _Work:
         if known:
             why += ", which ran here before, so it returns at once"
         self.say(request, why, to=rollout_object(self.id, number))
-        self.state = replace(self.state, rollout=number, next_rollout=number + 1)
+        # If its instances are just being stopped, they are wanted again.
+        retiring = tuple(digest for digest in self.state.retiring if digest != wanted.release)
+        self.state = replace(self.state, rollout=number, next_rollout=number + 1, retiring=retiring)
 
     def retire(self, release: Digest) -> None:
-        specification = self.state.specification or (self.state.desired and self.state.desired.specification)
+        wanted = self.state.desired
+        specification = self.state.specification or (wanted.specification if wanted else None)
         if release in self.state.retiring or specification is None:
             return
         service = specification.service

@@ -41,6 +41,18 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class AppRegistered(Fact):
+    """Trimtab keeps a repository for the application and deploys `branch` of it.
+
+    With `poll_url`, the branch of that repository is fetched every `poll_interval_s`.
+    """
+
+    branch: str = "main"
+    poll_url: str | None = None
+    poll_interval_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeArrived(Fact):
     change: Change
     via: Literal["push", "poll", "api"]

@@ -1,0 +1,139 @@
+"""Steering: every command becomes a fact that the engine decides on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from trimtab.api.queries import found
+from trimtab.api.services import Services
+from trimtab.core.errors import failure
+from trimtab.core.model.facts import (
+    AbortRequested,
+    AppRegistered,
+    Fact,
+    PauseRequested,
+    PromoteRequested,
+    Recorded,
+    ResumeRequested,
+    RollbackRequested,
+    RunCancelRequested,
+)
+from trimtab.core.model.identity import (
+    NAME_PATTERN,
+    Digest,
+    EnvironmentId,
+    app_object,
+    rollout_object,
+    run_object,
+    short,
+)
+from trimtab.views.model import AppView, RolloutView
+
+MINIMUM_PREFIX = 4
+
+
+class Application(BaseModel):
+    """An application to be deployed from a repository of Trimtab's own, or from one that is polled."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+    branch: str = "main"
+    poll_url: str | None = None
+    poll_interval_s: Annotated[float, Field(ge=1.0)] = 30.0
+
+
+class Rollback(BaseModel):
+    """The release to return to (a digest or the beginning of one); none: the one before the live one."""
+
+    release: str | None = None
+
+
+class Accepted(BaseModel):
+    """The command was recorded; what follows is decided by the engine."""
+
+    object: str
+    said: str
+
+
+def router(services: Services) -> APIRouter:
+    """The writing half of the API."""
+    routes = APIRouter(prefix="/api/v1", tags=["steer"])
+
+    @routes.post("/apps", status_code=201)
+    async def register(application: Application) -> AppView:
+        await services.source.create(application.name)
+        source = AppRegistered(application.branch, application.poll_url, application.poll_interval_s)
+        services.append(Recorded(app_object(application.name), source, reason="asked for by a person"))
+        return found(services.board().app(application.name), "the application is gone")
+
+    @routes.post("/apps/{app}/runs/{number}/cancel", status_code=202)
+    async def cancel(request: Request, app: str, number: int) -> Accepted:
+        run = found(services.board().run(app, number), f"there is no run {number} of {app}")
+        if run.status != "running":
+            raise failure("conflict", f"run {number} is not running: it {run.status}")
+        by = request.state.actor
+        return _accept(run_object(app, number), RunCancelRequested(by), by, f"run {number} is being cancelled")
+
+    @routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)
+    async def steer(request: Request, app: str, name: str, command: str) -> Accepted:
+        """`command`: pause, resume, abort or promote the rollout that is under way."""
+        by: str = request.state.actor
+        facts: dict[str, tuple[Fact, str]] = {
+            "pause": (PauseRequested(by), "paused: the share stays, a rollback can still happen"),
+            "resume": (ResumeRequested(by), "going on"),
+            "abort": (AbortRequested(by), "going back to the stable release"),
+            "promote": (PromoteRequested(by), "going to 100 % without waiting for evidence"),
+        }
+        if command not in facts:
+            raise failure("not-found", f"there is no command {command}", f"one of: {', '.join(facts)}")
+        rollout = _under_way(EnvironmentId(app, name))
+        fact, said = facts[command]
+        if command == "promote" and rollout.step is None:
+            raise failure("conflict", "the candidate is not ready yet", "promote it once its first step has begun")
+        place = rollout_object(EnvironmentId(app, name), rollout.number)
+        return _accept(place, fact, by, said)
+
+    @routes.post("/apps/{app}/environments/{name}/rollback", status_code=202)
+    async def rollback(request: Request, app: str, name: str, wanted: Rollback) -> Accepted:
+        environment = EnvironmentId(app, name)
+        place = found(services.board().environment(environment), f"{app} has no environment {name}")
+        release = _release(app, wanted.release) if wanted.release else place.previous
+        if release is None:
+            raise failure("conflict", f"{environment} has run no other release yet")
+        if release == place.live:
+            raise failure("conflict", f"{short(release)} is live in {environment} already")
+        await services.artifacts.manifest(release)
+        by = request.state.actor
+        said = f"{environment} returns to {short(release)}"
+        return _accept(environment.object_id, RollbackRequested(release, by), by, said)
+
+    def _accept(place: str, fact: Fact, by: str, said: str) -> Accepted:
+        services.append(Recorded(place, fact, reason=f"{by} asked for it", actor=by))
+        return Accepted(object=place, said=said)
+
+    def _under_way(environment: EnvironmentId) -> RolloutView:
+        place = found(services.board().environment(environment), f"{environment.app} has no such environment")
+        if place.rollout is None or place.rollout.ended:
+            hint = "`trimtab rollback` returns to an earlier release; a push starts a new rollout"
+            raise failure("conflict", f"no rollout is under way in {environment}", hint)
+        return place.rollout
+
+    def _release(app: str, wanted: str) -> Digest:
+        """The one release of the application whose digest begins so."""
+        start = wanted.removeprefix("sha256:")
+        if len(start) < MINIMUM_PREFIX:
+            raise failure("release-unknown", f"{wanted} is too short", f"give at least {MINIMUM_PREFIX} digits")
+        matching = [r.release for r in services.board().releases(app) if short_match(r.release, start)]
+        if len(matching) != 1:
+            what = "is no release" if not matching else "could be several releases"
+            raise failure("release-unknown", f"{wanted} {what} of {app}", "`trimtab releases` lists them")
+        return matching[0]
+
+    return routes
+
+
+def short_match(release: Digest, start: str) -> bool:
+    """Whether the digest's hex digits begin with `start`."""
+    return release.removeprefix("sha256:").startswith(start)

@@ -1,0 +1,43 @@
+"""Errors as answers: RFC 9457 problem details, with the code, the sentence and the next step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from trimtab.core.errors import Problem, TrimtabError
+
+STATUS = {"not-found": 404, "conflict": 409, "unauthenticated": 401}
+"""The HTTP status of a Problem's code; anything else a caller did wrong is 422."""
+
+
+def problem_answer(*problems: Problem, status: int | None = None) -> JSONResponse:
+    first = problems[0]
+    body: dict[str, Any] = {
+        "type": f"urn:trimtab:problem:{first.code}",
+        "title": first.message,
+        "detail": first.hint,
+        "problems": [{"code": p.code, "message": p.message, "hint": p.hint, "where": p.where} for p in problems],
+    }
+    chosen = status or STATUS.get(first.code, 422)
+    headers = {"WWW-Authenticate": 'Basic realm="Trimtab"'} if chosen == 401 else None
+    return JSONResponse({**body, "status": chosen}, chosen, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Every error of every endpoint becomes problem details."""
+
+    @app.exception_handler(TrimtabError)
+    async def _known(_: Request, error: TrimtabError) -> JSONResponse:
+        return problem_answer(*error.problems)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        problems = [
+            Problem("invalid-request", str(e["msg"]), where=".".join(str(part) for part in e["loc"]))
+            for e in error.errors()
+        ]
+        return problem_answer(*problems)

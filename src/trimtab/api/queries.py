@@ -1,0 +1,204 @@
+"""Reading: everything that is shown, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter
+
+from trimtab.api.services import Services
+from trimtab.core.errors import failure
+from trimtab.core.model.facts import FACTS
+from trimtab.core.model.identity import EnvironmentId, app_of
+from trimtab.core.model.traffic import Instance
+from trimtab.views.history import ROUTINE, entry
+from trimtab.views.model import (
+    AppView,
+    EnvironmentView,
+    HistoryEntry,
+    InstanceView,
+    ReleaseView,
+    RolloutView,
+    RunView,
+    StatusView,
+)
+
+FOLLOW_POLL_S = 0.2
+KEEP_ALIVE_S = 15.0
+CHUNK_BYTES = 64 * 1024
+
+T = TypeVar("T")
+
+
+def router(services: Services) -> APIRouter:
+    """The reading half of the API."""
+    routes = APIRouter(prefix="/api/v1", tags=["read"])
+
+    @routes.get("/status")
+    async def status() -> StatusView:
+        apps = services.board().apps()
+        places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
+        instances = {str(place): await _instances(services, place) for place in places}
+        return StatusView(services.version, apps, instances=instances)
+
+    @routes.get("/apps/{app}")
+    async def app_view(app: str) -> AppView:
+        return found(services.board().app(app), f"there is no application {app}")
+
+    @routes.get("/apps/{app}/runs")
+    async def runs(app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[RunView, ...]:
+        await app_view(app)
+        return services.board().runs(app)[:limit]
+
+    @routes.get("/apps/{app}/runs/{number}")
+    async def run(app: str, number: int) -> RunView:
+        return found(services.board().run(app, number), f"there is no run {number} of {app}")
+
+    @routes.get("/apps/{app}/releases")
+    async def releases(app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[ReleaseView, ...]:
+        await app_view(app)
+        return services.board().releases(app)[:limit]
+
+    @routes.get("/apps/{app}/environments/{name}")
+    async def environment(app: str, name: str) -> EnvironmentView:
+        known = services.board().environment(EnvironmentId(app, name))
+        return found(known, f"{app} has no environment {name}")
+
+    @routes.get("/apps/{app}/environments/{name}/rollouts")
+    async def rollouts(
+        app: str, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+    ) -> tuple[RolloutView, ...]:
+        await environment(app, name)
+        return services.board().rollouts(EnvironmentId(app, name))[:limit]
+
+    @routes.get("/history")
+    async def history(
+        app: str = "",
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+        routine: bool = False,
+    ) -> tuple[HistoryEntry, ...]:
+        """Oldest first. Without `after`: the newest `limit` entries."""
+        return _history(services, app, after, limit, routine)
+
+    @routes.get("/events")
+    async def events(request: Request, after: int | None = None) -> StreamingResponse:
+        """Server-sent events: one for each fact from now on (or `after` a number); `data` is a history entry."""
+        begin = services.board().seq if after is None else after
+        return StreamingResponse(_events(services, request, begin), media_type="text/event-stream")
+
+    @routes.get("/logs/{process:path}")
+    async def logs(
+        request: Request, process: str, follow: bool = False, tail: Annotated[int, Query(ge=0)] = 0
+    ) -> StreamingResponse:
+        """A step's or an instance's output, by the process's name. `tail`: only the last so many lines."""
+        if await services.processes.status(process) is None:
+            raise failure("not-found", f"there is no log of {process}", "`trimtab status` and `trimtab runs` name them")
+        return StreamingResponse(_log(services, request, process, follow, tail), media_type="text/plain; charset=utf-8")
+
+    return routes
+
+
+def found(value: T | None, message: str) -> T:
+    """The value, or a 404 that says what is missing."""
+    if value is None:
+        raise failure("not-found", message, "`trimtab status` shows what there is")
+    return value
+
+
+async def _instances(services: Services, environment: EnvironmentId) -> tuple[InstanceView, ...]:
+    return tuple(_instance_view(instance) for instance in await services.runtime.instances(environment))
+
+
+def _instance_view(instance: Instance) -> InstanceView:
+    return InstanceView(
+        id=instance.id,
+        release=instance.release,
+        address=f"{instance.endpoint.host}:{instance.endpoint.port}",
+        phase=instance.phase,
+        started_at=instance.started_at,
+        restarts=instance.restarts,
+        cpu_s=instance.cpu_s,
+        rss_bytes=instance.rss_bytes,
+        log=instance.log,
+        problem=str(instance.problem) if instance.problem else "",
+    )
+
+
+def _history(services: Services, app: str, after: int, limit: int, routine: bool) -> tuple[HistoryEntry, ...]:
+    kinds = () if routine else tuple(sorted(FACTS.keys() - ROUTINE))
+    prefixes = [f"{kind}/{app}" for kind in ("app", "run", "env", "rollout")] if app else [""]
+    newest = after == 0
+    found_facts = [
+        recorded
+        for prefix in prefixes
+        for recorded in services.store.facts(
+            after=after, limit=limit, object_prefix=prefix, kinds=kinds, newest_first=newest
+        )
+        if not app or app_of(recorded.object) == app
+    ]
+    found_facts.sort(key=lambda recorded: recorded.seq)
+    chosen = found_facts[-limit:] if newest else found_facts[:limit]
+    return tuple(entry(recorded) for recorded in chosen)
+
+
+async def _events(services: Services, request: Request, after: int) -> AsyncIterator[str]:
+    to_json = TypeAdapter(HistoryEntry)
+    quiet_s = 0.0
+    while not await request.is_disconnected():
+        facts = services.store.facts(after=after, limit=500)
+        for recorded in facts:
+            after = recorded.seq
+            yield f"id: {recorded.seq}\nevent: fact\ndata: {to_json.dump_json(entry(recorded)).decode()}\n\n"
+        quiet_s = 0.0 if facts else quiet_s + FOLLOW_POLL_S
+        if quiet_s >= KEEP_ALIVE_S:
+            quiet_s = 0.0
+            yield ": still here\n\n"
+        await services.clock.sleep(FOLLOW_POLL_S)
+
+
+async def _log(services: Services, request: Request, process: str, follow: bool, tail: int) -> AsyncIterator[bytes]:
+    path = services.processes.log_path(process)
+    position = await asyncio.to_thread(_tail_position, path, tail) if tail else 0
+    while True:
+        chunk, position = await asyncio.to_thread(_read_from, path, position)
+        if chunk:
+            yield chunk
+            continue
+        status = await services.processes.status(process)
+        running = status is not None and status.phase in ("starting", "running", "backing_off")
+        if not follow or not running or await request.is_disconnected():
+            return
+        await services.clock.sleep(FOLLOW_POLL_S)
+
+
+def _read_from(path: Path, position: int) -> tuple[bytes, int]:
+    """The next chunk and where to go on; a log that was rotated meanwhile is read from its beginning."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, 2) < position:
+                position = 0
+            file.seek(position)
+            chunk = file.read(CHUNK_BYTES)
+    except FileNotFoundError:
+        return b"", position
+    return chunk, position + len(chunk)
+
+
+def _tail_position(path: Path, lines: int) -> int:
+    """Where the last `lines` lines begin, looking back at most 1 MiB."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            begin = max(0, size - 1024 * 1024)
+            file.seek(begin)
+            content = file.read()
+    except FileNotFoundError:
+        return 0
+    wanted = content.rstrip(b"\n").split(b"\n")[-lines:]
+    return size - len(b"\n".join(wanted)) - (len(content) - len(content.rstrip(b"\n")))

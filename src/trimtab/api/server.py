@@ -1,0 +1,26 @@
+"""The HTTP API as one ASGI application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from trimtab.api import commands, git, problems, queries
+from trimtab.api.auth import TokenAuthentication
+from trimtab.api.services import Services
+
+
+def create_api(services: Services) -> FastAPI:
+    """The API over its services. OpenAPI is at `/api/v1/openapi.json`."""
+    api = FastAPI(title="Trimtab", version=services.version, openapi_url="/api/v1/openapi.json", redoc_url=None)
+    problems.install(api)
+    api.include_router(queries.router(services))
+    api.include_router(commands.router(services))
+    api.include_router(git.router(services))
+
+    @api.get("/healthz", tags=["read"])
+    async def healthz() -> dict[str, str]:
+        """Whether the API answers."""
+        return {"status": "ok", "version": services.version}
+
+    api.add_middleware(TokenAuthentication, token=services.token)
+    return api

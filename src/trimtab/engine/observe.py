@@ -1,0 +1,160 @@
+"""A frozen look at the world for each kind of object, taken just before its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.decide.application import ApplicationReading, AppState, decide_application
+from trimtab.core.decide.environment import (
+    DesiredReading,
+    EnvironmentReading,
+    EnvironmentState,
+    decide_environment,
+)
+from trimtab.core.decide.rollout import RolloutReading, RolloutState, decide_rollout
+from trimtab.core.decide.run import RunState, StepReading, decide_run
+from trimtab.core.errors import TrimtabError
+from trimtab.core.model.decision import Decision
+from trimtab.core.model.facts import AppRegistered, ChangeArrived, Recorded
+from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, parse_environment
+from trimtab.core.model.traffic import ArmCounts
+from trimtab.ports.artifacts import Artifacts
+from trimtab.ports.processes import Processes, ProcessStatus
+from trimtab.ports.runtime import Runtime
+from trimtab.ports.source import Source, StateRepository
+from trimtab.ports.traffic import Metrics, Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    source: Source
+    state_type: type[Any] = AppState
+
+    def fresh(self, object_id: ObjectId) -> AppState:
+        return AppState(app_of(object_id))
+
+    async def decide(self, state: AppState, facts: tuple[Recorded, ...], now: float) -> Decision[AppState]:
+        registered = [recorded.fact for recorded in facts if isinstance(recorded.fact, AppRegistered)]
+        announced = any(isinstance(recorded.fact, ChangeArrived) for recorded in facts)
+        # An announced change is run without a look at the repository: nothing stands between a push and its first step.
+        reading = ApplicationReading() if announced else await self._look(state.name, [state.source, *registered][-1])
+        return decide_application(state, facts, reading, now)
+
+    async def _look(self, app: str, source: AppRegistered) -> ApplicationReading:
+        try:
+            if source.poll_url is not None:
+                return ApplicationReading(await self.source.fetch(app, source.poll_url, source.branch))
+            return ApplicationReading(await self.source.head(app, source.branch))
+        except TrimtabError as error:
+            return ApplicationReading(problem=error.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    processes: Processes
+    state_type: type[Any] = RunState
+
+    def fresh(self, object_id: ObjectId) -> RunState:
+        return RunState(app_of(object_id), int(object_id.rpartition("/")[2]))
+
+    async def decide(self, state: RunState, facts: tuple[Recorded, ...], now: float) -> Decision[RunState]:
+        ended: dict[str, StepReading] = {}
+        for step in state.steps.values():
+            status = await self.processes.status(step.process) if step.status == "running" else None
+            if status is not None and status.phase in ("exited", "lost"):
+                ended[step.process] = step_reading(status, self.processes.log_path(step.process))
+        return decide_run(state, facts, ended, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    state_repository: StateRepository
+    artifacts: Artifacts
+    traffic: Traffic
+    runtime: Runtime
+    state_type: type[Any] = EnvironmentState
+
+    def fresh(self, object_id: ObjectId) -> EnvironmentState:
+        return EnvironmentState(parse_environment(object_id))
+
+    async def decide(
+        self, state: EnvironmentState, facts: tuple[Recorded, ...], now: float
+    ) -> Decision[EnvironmentState]:
+        reading = EnvironmentReading(
+            desired=await self._desired(state.environment),
+            traffic=await self.traffic.reading(state.environment),
+            instances=await self.runtime.instances(state.environment),
+        )
+        return decide_environment(state, facts, reading, now)
+
+    async def _desired(self, environment: EnvironmentId) -> DesiredReading | None:
+        said = await self.state_repository.desired(environment)
+        if said is None:
+            return None
+        if said.release is None:
+            return DesiredReading(said.commit, actor=said.author, subject=said.subject, problem=said.problem)
+        try:
+            manifest = await self.artifacts.manifest(said.release)
+        except TrimtabError as error:
+            return DesiredReading(said.commit, None, said.author, said.subject, problem=error.problem)
+        return DesiredReading(said.commit, said.release, said.author, said.subject, manifest.specification)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    traffic: Traffic
+    metrics: Metrics
+    runtime: Runtime
+    state_type: type[Any] = RolloutState
+
+    def fresh(self, object_id: ObjectId) -> RolloutState:
+        _, app, environment, number = object_id.split("/")
+        return RolloutState(EnvironmentId(app, environment), int(number))
+
+    async def decide(self, state: RolloutState, facts: tuple[Recorded, ...], now: float) -> Decision[RolloutState]:
+        starting = state.phase == "starting" and state.release != ""
+        counts: Mapping[str, ArmCounts] = {}
+        if state.phase in ("routing", "shifting", "observing"):
+            counts = await self.metrics.counts(state.environment)
+        reading = RolloutReading(
+            traffic=await self.traffic.reading(state.environment),
+            candidate=await self.runtime.instances(state.environment, state.release) if starting else (),
+            counts=counts,
+        )
+        return decide_rollout(state, facts, reading, now)
+
+
+def step_reading(status: ProcessStatus, log: Path) -> StepReading:
+    """How a step's process ended, in words that name the cause and quote the last line of its log."""
+    took = (status.ended_at or status.started_at) - status.started_at
+    last = last_line(log)
+    quoted = f": {last}" if last else ""
+    if status.phase == "lost":
+        return StepReading("lost", None, took, "its supervisor is gone (killed, or the machine was restarted)")
+    if status.problem is not None and status.exit_code is None:
+        return StepReading("failed", None, took, str(status.problem))
+    if status.timed_out:
+        return StepReading("timed_out", status.exit_code, took, f"its time was up{quoted}")
+    if status.stopped:
+        return StepReading("cancelled", status.exit_code, took, "it was stopped")
+    if status.exit_code == 0:
+        return StepReading("passed", 0, took, last)
+    if status.signal is not None:
+        return StepReading("failed", status.exit_code, took, f"ended by signal {status.signal}{quoted}")
+    return StepReading("failed", status.exit_code, took, f"exit code {status.exit_code}{quoted}")
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that has something in it, at most 300 characters; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 4096))
+            tail = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

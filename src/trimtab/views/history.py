@@ -1,0 +1,111 @@
+"""Facts as people read them: one line each, with the reason kept apart."""
+
+from __future__ import annotations
+
+from trimtab.core.model import facts as f
+from trimtab.core.model.identity import short
+from trimtab.core.say import duration
+from trimtab.views.model import HistoryEntry
+
+ROUTINE = frozenset({"EvidenceCounted", "ActionDone", "ReleaseOffered", "SpecificationRead", "RolloutRequested"})
+"""Kinds that are left out of the history unless asked for: they say how, not what."""
+
+
+def entry(recorded: f.Recorded) -> HistoryEntry:
+    """The history's line for a fact."""
+    return HistoryEntry(
+        recorded.seq,
+        recorded.at,
+        recorded.object,
+        recorded.kind,
+        summary(recorded.fact),
+        recorded.reason,
+        recorded.actor,
+    )
+
+
+def summary(fact: f.Fact) -> str:
+    """What happened, in a few words."""
+    return _of_pipeline(fact) or _of_environment(fact) or _of_rollout(fact) or _words(type(fact).__name__)
+
+
+def _of_pipeline(fact: f.Fact) -> str:
+    match fact:
+        case f.AppRegistered(branch=branch, poll_url=url):
+            return f"deploys {branch} of {url}" if url else f"deploys {branch}"
+        case f.ChangeArrived(change=change, via=via):
+            return f"change {change.commit[:8]} arrived by {via}: {change.subject}"
+        case f.ChangeSuperseded(change=change, by=by):
+            return f"change {change.commit[:8]} skipped for {by[:8]}"
+        case f.RunRequested(run=run, change=change):
+            return f"run {run} of {change.commit[:8]}: {change.subject}"
+        case f.StepStarted(step=step, attempt=attempt):
+            return f"step {step} started" + (f" (attempt {attempt})" if attempt > 1 else "")
+        case f.StepFinished(step=step, outcome=outcome, duration_s=duration_s):
+            return f"step {step} {outcome.replace('_', ' ')} after {duration(duration_s)}"
+        case f.SpecificationRefused(problems=problems):
+            return f"trimtab.yaml refused: {problems[0]}"
+        case f.ReleaseCut(release=release):
+            return f"release {short(release)} cut"
+        case f.RunCancelRequested(by=by):
+            return f"cancel asked for by {by}"
+        case f.RunFinished(run=run, outcome=outcome):
+            return f"run {run} {outcome}"
+        case _:
+            return ""
+
+
+def _of_environment(fact: f.Fact) -> str:
+    match fact:
+        case f.ReleaseOffered(release=release):
+            return f"release {short(release)} offered"
+        case f.ReleaseSuperseded(release=release, by=by):
+            return f"release {short(release)} skipped for {short(by)}"
+        case f.DesiredCommitted(release=release, commit=commit):
+            return f"Git says {short(release)} (commit {commit[:8]})"
+        case f.DesiredAdopted(release=release, commit=commit, actor=actor):
+            return f"{actor} set {short(release)} in Git (commit {commit[:8]})"
+        case f.DesiredRefused(commit=commit, problem=problem):
+            return f"commit {commit[:8]} refused: {problem.message}"
+        case f.LiveChanged(release=release):
+            return f"{short(release)} is live"
+        case f.RollbackRequested(release=release, by=by):
+            return f"rollback to {short(release) if release else 'the release before'} asked for by {by}"
+        case f.ReleaseRetired(release=release):
+            return f"instances of {short(release)} stopped"
+        case f.ProblemFound(problem=problem):
+            return f"problem: {problem.message}"
+        case f.ProblemCleared(code=code):
+            return f"problem gone: {code}"
+        case _:
+            return ""
+
+
+def _of_rollout(fact: f.Fact) -> str:
+    match fact:
+        case f.RolloutStarted(release=release, strategy=strategy):
+            return f"rollout of {short(release)} started ({strategy})"
+        case f.InstancesReady(count=ready):
+            return f"{ready} instances ready" if ready != 1 else "1 instance ready"
+        case f.StepEntered(index=index, weight_pct=weight):
+            return f"step {index + 1}: {weight:g} % wanted"
+        case f.WeightVerified(weight_pct=weight):
+            return f"{weight:g} % verified"
+        case f.WeightLost(held_pct=held):
+            return f"weight lost: the gateway holds {held:g} %"
+        case f.EvidenceCounted(candidate_requests=candidate, stable_requests=stable):
+            return f"{candidate} candidate and {stable} stable requests counted"
+        case f.VerdictReached(verdict=verdict):
+            return f"verdict {verdict}"
+        case f.TrafficReturned(stable=stable_release):
+            return f"traffic back on {short(stable_release)}"
+        case f.RolloutEnded(release=release, outcome=outcome):
+            return f"rollout of {short(release)} {outcome.replace('_', ' ')}"
+        case f.ActionFailed(kind=kind, problem=problem):
+            return f"{_words(kind)} failed: {problem.message}"
+        case _:
+            return ""
+
+
+def _words(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

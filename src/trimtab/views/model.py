@@ -1,0 +1,155 @@
+"""What people and programs are shown. The same objects feed API, CLI and, later, web; all are plain data.
+
+Times are seconds since the epoch (UTC), durations seconds, shares per cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trimtab.core.errors import Problem
+from trimtab.core.model.facts import Change
+from trimtab.core.model.identity import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    name: str
+    status: str
+    """waiting | running | passed | failed | timed_out | cancelled | lost | skipped"""
+    attempt: int = 0
+    started_at: float | None = None
+    duration_s: float | None = None
+    detail: str = ""
+    process: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    app: str
+    number: int
+    change: Change
+    status: str
+    """running | passed | failed | invalid | superseded | cancelled"""
+    reason: str
+    started_at: float
+    duration_s: float | None = None
+    release: Digest | None = None
+    steps: tuple[StepView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArmView:
+    """What one arm did since the rollout's first step was in force."""
+
+    requests: int = 0
+    errors: int = 0
+    p95_ms: float | None = None
+    """Of the last tick that had requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    app: str
+    environment: str
+    number: int
+    release: Digest
+    stable: Digest | None
+    strategy: str
+    status: str
+    """starting | shifting | observing | paused | returning | promoted | rolled_back | aborted | superseded | failed"""
+    reason: str
+    started_at: float
+    weights_pct: tuple[float, ...] = ()
+    step: int | None = None
+    weight_pct: float = 0.0
+    verified_at: float | None = None
+    candidate: ArmView = field(default_factory=ArmView)
+    baseline: ArmView = field(default_factory=ArmView)
+    rollback_evidence_pct: float = 0.0
+    """How far the evidence that the candidate is worse has come; 100 rolls back."""
+    promote_evidence_pct: Mapping[str, float] = field(default_factory=dict)
+    """For each metric how far the evidence that it is good enough has come in this step; all at 100 promotes."""
+    verdict: str = ""
+    duration_s: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.duration_s is not None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    app: str
+    name: str
+    address: str = ""
+    live: Digest | None = None
+    live_since: float | None = None
+    previous: Digest | None = None
+    desired: Digest | None = None
+    rollout: RolloutView | None = None
+    """The one under way, else the last one."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    release: Digest
+    app: str
+    run: int
+    commit: str
+    subject: str
+    cut_at: float
+    parts: Mapping[str, Digest]
+    live_in: tuple[str, ...] = ()
+    outcome: Mapping[str, str] = field(default_factory=dict)
+    """For each environment how its last rollout there ended, or `running`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    name: str
+    head: Change | None = None
+    environments: tuple[EnvironmentView, ...] = ()
+    run: RunView | None = None
+    """The newest."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One fact as people read it."""
+
+    seq: int
+    at: float
+    object: str
+    kind: str
+    summary: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    id: str
+    release: Digest
+    address: str
+    phase: str
+    started_at: float
+    restarts: int
+    cpu_s: float
+    rss_bytes: int
+    log: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """Everything `trimtab status` shows."""
+
+    version: str
+    apps: tuple[AppView, ...]
+    problems: tuple[Problem, ...] = ()
+    instances: Mapping[str, tuple[InstanceView, ...]] = field(default_factory=dict)
+    """For each environment (`app/name`)."""
