@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from urllib.parse import unquote
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +15,7 @@ from trimtab.core.errors import Problem
 
 OPEN = frozenset({"/healthz"})
 ACTOR_HEADER = "x-trimtab-actor"
+"""Percent-encoded: a header carries ASCII only, and not every name does."""
 
 
 class TokenAuthentication:
@@ -36,7 +38,7 @@ class TokenAuthentication:
             refusal = problem_answer(Problem("unauthenticated", "the token is missing or wrong", hint))
             await refusal(scope, receive, send)
             return
-        scope.setdefault("state", {})["actor"] = connection.headers.get(ACTOR_HEADER) or user or "someone"
+        scope.setdefault("state", {})["actor"] = unquote(connection.headers.get(ACTOR_HEADER, "")) or user or "someone"
         await self._app(scope, receive, send)
 
 

@@ -30,7 +30,7 @@ from trimtab.core.model.identity import (
     run_object,
     short,
 )
-from trimtab.views.model import AppView, RolloutView
+from trimtab.views.model import Accepted, AppView, RolloutView
 
 MINIMUM_PREFIX = 4
 
@@ -48,13 +48,6 @@ class Rollback(BaseModel):
     """The release to return to (a digest or the beginning of one); none: the one before the live one."""
 
     release: str | None = None
-
-
-class Accepted(BaseModel):
-    """The command was recorded; what follows is decided by the engine."""
-
-    object: str
-    said: str
 
 
 def router(services: Services) -> APIRouter:

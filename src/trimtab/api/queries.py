@@ -22,6 +22,7 @@ from trimtab.views.model import (
     EnvironmentView,
     HistoryEntry,
     InstanceView,
+    OverviewView,
     ReleaseView,
     RolloutView,
     RunView,
@@ -49,6 +50,10 @@ def router(services: Services) -> APIRouter:
     @routes.get("/apps/{app}")
     async def app_view(app: str) -> AppView:
         return found(services.board().app(app), f"there is no application {app}")
+
+    @routes.get("/apps/{app}/overview")
+    async def overview(app: str, limit: Annotated[int, Query(ge=1, le=100)] = 5) -> OverviewView:
+        return found(services.board().overview(app, limit), f"there is no application {app}")
 
     @routes.get("/apps/{app}/runs")
     async def runs(app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[RunView, ...]:

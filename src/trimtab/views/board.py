@@ -8,16 +8,19 @@ from dataclasses import replace
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, kind_of, parse_environment, run_object
-from trimtab.core.model.specification import Specification
+from trimtab.core.model.specification import CanaryStep, Specification
 from trimtab.views.model import (
     AppView,
     ArmView,
     EnvironmentView,
+    OverviewView,
     ReleaseView,
     RolloutView,
     RunView,
     StepView,
 )
+
+_PAUSABLE = frozenset({"starting", "shifting", "observing"})
 
 
 class Board:
@@ -80,6 +83,15 @@ class Board:
             return None
         rollouts = self.rollouts(environment)
         return replace(known, rollout=rollouts[0] if rollouts else None)
+
+    def overview(self, name: str, limit: int) -> OverviewView | None:
+        """The application with its newest `limit` runs, and as many rollouts of each environment."""
+        app = self.app(name)
+        if app is None:
+            return None
+        places = (EnvironmentId(name, place.name) for place in app.environments)
+        rollouts = {place.name: self.rollouts(place)[:limit] for place in places}
+        return OverviewView(app, self.runs(name)[:limit], rollouts)
 
     def _app_view(self, name: str) -> AppView:
         mine = [parse_environment(key) for key in self._environments if app_of(key) == name]
@@ -199,7 +211,7 @@ class Board:
     def _rollout(self, recorded: f.Recorded) -> None:
         _, app, environment, number = recorded.object.split("/")
         if isinstance(recorded.fact, f.RolloutRequested):
-            asked = recorded.fact
+            asked, cut = recorded.fact, self._releases.get(recorded.fact.release)
             self._rollouts[recorded.object] = RolloutView(
                 app,
                 environment,
@@ -210,11 +222,18 @@ class Board:
                 status="starting",
                 reason=recorded.reason,
                 started_at=recorded.at,
+                subject=cut.subject if cut else "",
+                steps=_steps(asked, environment),
             )
             return
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
             self._rollouts[recorded.object] = _fold_rollout(rollout, recorded)
+
+
+def _steps(asked: f.RolloutRequested, environment: str) -> tuple[CanaryStep, ...]:
+    place = asked.specification.environment(environment)
+    return () if place is None or asked.instant or asked.stable is None else place.strategy.steps
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:
@@ -234,18 +253,36 @@ def _fold_rollout(view: RolloutView, recorded: f.Recorded) -> RolloutView:
         case f.StepEntered(index=index, weight_pct=weight):
             status = "paused" if view.status == "paused" else "shifting"
             return replace(
-                view, step=index, weight_pct=weight, verified_at=None, status=status, promote_evidence_pct={}
+                view,
+                step=index,
+                weight_pct=weight,
+                verified_at=None,
+                step_requests=0,
+                status=status,
+                promote_evidence_pct={},
+                reason=recorded.reason,
             )
         case f.WeightVerified():
-            return replace(view, status=_moving(view, "observing"), verified_at=recorded.at, reason=recorded.reason)
+            return replace(
+                view,
+                status=_moving(view, "observing"),
+                verified_at=recorded.at,
+                step_requests=0,
+                reason=recorded.reason,
+            )
         case f.WeightLost():
             return replace(view, status=_moving(view, "shifting"), verified_at=None, reason=recorded.reason)
         case f.EvidenceCounted() as tick:
             return _fold_tick(view, tick, recorded.reason)
         case f.VerdictReached(verdict=verdict):
-            return replace(view, verdict=verdict, reason=recorded.reason)
+            status = {"PASS": "promoting", "FAIL": "returning"}.get(verdict, view.status)
+            return replace(view, verdict=verdict, status=status, reason=recorded.reason)
+        case f.PromoteRequested():
+            return replace(view, status="promoting", reason=recorded.reason)
+        case f.AbortRequested():
+            return replace(view, status="returning", reason=recorded.reason)
         case f.PauseRequested():
-            return replace(view, status="paused")
+            return replace(view, status="paused" if view.status in _PAUSABLE else view.status)
         case f.ResumeRequested():
             return replace(view, status="observing" if view.verified_at else "shifting")
         case f.RolloutEnded(outcome=outcome, duration_s=duration_s):
@@ -263,6 +300,7 @@ def _fold_tick(view: RolloutView, tick: f.EvidenceCounted, reason: str) -> Rollo
     return replace(
         view,
         reason=reason,
+        step_requests=view.step_requests + tick.candidate_requests,
         candidate=ArmView(
             view.candidate.requests + tick.candidate_requests,
             view.candidate.errors + tick.candidate_errors,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.specification import CanaryStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,20 @@ class RolloutView:
     stable: Digest | None
     strategy: str
     status: str
-    """starting | shifting | observing | paused | returning | promoted | rolled_back | aborted | superseded | failed"""
+    """starting | shifting | observing | paused | promoting | returning, and at the end
+    promoted | rolled_back | aborted | superseded | failed"""
     reason: str
     started_at: float
+    subject: str = ""
+    """Of the change that the release was cut from."""
     weights_pct: tuple[float, ...] = ()
+    steps: tuple[CanaryStep, ...] = ()
+    """What each step asks for before the next one; empty: all at once."""
     step: int | None = None
     weight_pct: float = 0.0
     verified_at: float | None = None
+    step_requests: int = 0
+    """Of the candidate since the step's weight was verified."""
     candidate: ArmView = field(default_factory=ArmView)
     baseline: ArmView = field(default_factory=ArmView)
     rollback_evidence_pct: float = 0.0
@@ -115,6 +123,25 @@ class AppView:
     run: RunView | None = None
     """The newest."""
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewView:
+    """One application with its last runs and rollouts: what a live picture is drawn from."""
+
+    app: AppView
+    runs: tuple[RunView, ...] = ()
+    """Newest first."""
+    rollouts: Mapping[str, tuple[RolloutView, ...]] = field(default_factory=dict)
+    """For each environment, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A command was recorded for `object`; what follows is decided by the engine. `said` tells it in a few words."""
+
+    object: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
