@@ -12,7 +12,8 @@ from trimtab.core.model.specification import Specification
 
 
 class Artifacts(Protocol):
-    """Where releases are kept. Errors are `TrimtabError` (`artifact-missing`, `artifact-corrupt`, `part-empty`)."""
+    """Where releases are kept. Errors are `TrimtabError` (`artifact-missing`, `artifact-corrupt`, `part-empty`,
+    `part-refused`)."""
 
     async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
         """Store the release's parts from the workspace and its manifest.
@@ -36,5 +37,8 @@ class Artifacts(Protocol):
         ...
 
     async def collect(self, keep: Collection[Digest]) -> int:
-        """Remove every release that is not in `keep` and the bytes only they needed; how many bytes were freed."""
+        """Remove every release that is not in `keep` and the bytes only they needed; how many bytes were freed.
+
+        Safe beside a `cut`: a release that was cut a short while ago may be spared, since `keep` may be older than it.
+        """
         ...

@@ -31,8 +31,9 @@ class Source(Protocol):
         """The newest commit of the branch; None when there is none."""
         ...
 
-    async def changes(self, app: str, after: str | None, until: str) -> tuple[Change, ...]:
-        """First-parent commits after `after` (None: only `until` itself) up to and with `until`, oldest first."""
+    async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
+        """First-parent commits of `branch` after `after` up to and with `until`, oldest first; only `until` itself when
+        `after` is None or a commit that is not known."""
         ...
 
     async def read(self, app: str, commit: str, path: str) -> bytes | None:
@@ -40,7 +41,8 @@ class Source(Protocol):
         ...
 
     async def checkout(self, app: str, commit: str, into: Path) -> None:
-        """Write the commit's files into an empty or missing folder. Idempotent: a half-written one is made anew."""
+        """Write the commit's files into an empty or missing folder, which appears whole or not at all. Idempotent: a
+        folder that already has files is left as it is. Submodules are refused."""
         ...
 
     async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class Source(Protocol):
         ...
 
     async def fetch(self, app: str, url: str, branch: str) -> Change | None:
-        """Bring the branch of another repository here (polling); the new head."""
+        """Bring the branch of another repository here (polling), also when it was rewritten there; the new head."""
         ...
 
 

@@ -1,0 +1,226 @@
+"""The artifact store on a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from trimtab.adapters.artifacts import release_folder
+from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob, sync_folder
+from trimtab.adapters.artifacts.workspace import Found, sort_into_parts
+from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.identity import Digest, is_digest, short
+from trimtab.core.model.release import SCHEMA, Manifest, Part, canonical_json, digest_of
+from trimtab.core.model.specification import Specification
+from trimtab.core.model.tree import TreeEntry, decode_tree, encode_tree
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+_REPAIR = "start the run of its commit again: it stores the files anew; or deploy another release"
+
+
+class FileArtifacts:
+    """`Artifacts` in the folder `home`.
+
+    - `blobs/ab/cdef...`: the bytes of files and of trees, by digest
+    - `manifests/HEX.json`: what each release is; written last, so that a release that is listed is whole
+    - `releases/HEX/`: a release's files, copied from the blobs: whoever changes them does not change the store
+    - `tmp/`, `lock`: files being written; the lock that many may share and only `collect` has alone
+
+    `collect` spares a release that was cut within `grace_s`: who computed what to keep may not have known it yet.
+    """
+
+    def __init__(self, home: Path, grace_s: float = 3600.0) -> None:
+        self._home = home.resolve()
+        self._grace_s = grace_s
+        self._temporary = self._home / "tmp"
+        self._manifests = self._home / "manifests"
+        self._releases = self._home / "releases"
+        self._blobs = Blobs(self._home / "blobs", self._temporary)
+
+    async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
+        return await self._in_thread(self._cut, workspace, tracked, specification)
+
+    async def manifest(self, release: Digest) -> Manifest:
+        return await self._in_thread(self._manifest, release)
+
+    async def releases(self) -> tuple[Digest, ...]:
+        return await self._in_thread(self._listed)
+
+    async def materialise(self, release: Digest) -> Path:
+        return await self._in_thread(self._materialise, release)
+
+    async def collect(self, keep: Collection[Digest]) -> int:
+        return await self._in_thread(self._collect, frozenset(keep))
+
+    def folder(self, release: Digest) -> Path:
+        """Where `materialise` puts the release."""
+        return self._releases / _hex(release)
+
+    async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except OSError as error:
+            raise failure(
+                "artifact-io",
+                f"the artifact store cannot be used: {error.strerror} ({error.filename})",
+                "see that its disk has space and that Trimtab may write there",
+                str(self._home),
+            ) from error
+
+    # --- below, everything blocks and runs in a thread -------------------------------------------------------------
+
+    def _cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
+        with self._shared():
+            files = sort_into_parts(workspace, tracked, specification.release.parts)
+            stored: set[Digest] = set()
+            parts = {name: self._store_part(workspace, found, stored) for name, found in files.items()}
+            # Read back as it will be read later, so that 5 and 5.0 for a number of seconds are one release.
+            text = canonical_json(asdict(Manifest(specification.app, parts, specification)))
+            manifest = _MANIFEST.validate_json(text)
+            self._blobs.settle(stored)
+            self._write_manifest(manifest)
+            return manifest
+
+    def _store_part(self, workspace: Path, files: Sequence[Found], stored: set[Digest]) -> Part:
+        entries = []
+        for file in files:
+            if file.mode == "link":
+                digest, size_bytes = self._blobs.put_bytes(file.target), len(file.target)
+            else:
+                digest, size_bytes = self._blobs.put_file(workspace / file.path)
+            entries.append(TreeEntry(file.path, file.mode, digest, size_bytes))
+        tree = self._blobs.put_bytes(encode_tree(entries))
+        stored |= {tree, *(entry.digest for entry in entries)}
+        return Part(tree, len(entries), sum(entry.size_bytes for entry in entries))
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self._temporary)
+        with os.fdopen(handle, "wb") as file:
+            file.write(canonical_json(asdict(manifest)))
+            file.flush()
+            os.fchmod(handle, 0o444)
+            os.fsync(handle)
+        # Replaced even if it is there: the release is young again, and `collect` spares it.
+        os.replace(temporary, self._manifest_path(manifest.digest))
+        sync_folder(self._manifests)
+
+    def _manifest(self, release: Digest) -> Manifest:
+        try:
+            text = self._manifest_path(release).read_bytes() if is_digest(release) else None
+        except FileNotFoundError:
+            text = None
+        if text is None:
+            hint = "`trimtab releases` lists those that are kept"
+            raise failure("artifact-missing", f"there is no release {release}", hint, str(self._home))
+        if digest_of(text) != release:
+            raise _corrupt(release, "its manifest", self._manifest_path(release))
+        try:
+            manifest = _MANIFEST.validate_json(text)
+        except ValidationError as error:
+            raise _foreign(release, str(error)) from error
+        if manifest.schema != SCHEMA:
+            raise _foreign(release, f"its schema is `{manifest.schema}`")
+        return manifest
+
+    def _listed(self) -> tuple[Digest, ...]:
+        return tuple(sorted(f"sha256:{path.stem}" for path in self._manifests.glob("*.json")))
+
+    def _materialise(self, release: Digest) -> Path:
+        with self._shared():
+            entries = self._entries(release, self._manifest(release))
+            folder = self.folder(release)
+            with _lock(self._releases / f".{folder.name}.lock", fcntl.LOCK_EX):
+                try:
+                    if folder.is_dir():
+                        release_folder.mend(folder, entries, self._blobs)
+                    else:
+                        # It gets its name when it is whole; one begun before a crash is finished.
+                        new = self._releases / f".{folder.name}.new"
+                        new.mkdir(exist_ok=True)
+                        release_folder.mend(new, entries, self._blobs)
+                        new.rename(folder)
+                except DamagedBlob as damaged:
+                    names = [entry.path for entry in entries if entry.digest == damaged.digest]
+                    raise _corrupt(release, f"`{names[0]}`", damaged.path) from damaged
+            return folder
+
+    def _entries(self, release: Digest, manifest: Manifest) -> tuple[TreeEntry, ...]:
+        entries: list[TreeEntry] = []
+        for name, part in manifest.parts.items():
+            try:
+                entries += decode_tree(self._blobs.read(part.digest))
+            except DamagedBlob as damaged:
+                raise _corrupt(release, f"the list of files of its part `{name}`", damaged.path) from damaged
+        return tuple(entries)
+
+    def _collect(self, keep: frozenset[Digest]) -> int:
+        with self._alone():
+            young = time.time() - self._grace_s
+            listed = self._listed()
+            kept = [r for r in listed if r in keep or self._manifest_path(r).stat().st_mtime > young]
+            # A kept release that cannot be read ends this here: nobody knows then what it needs.
+            needed: set[Digest] = set()
+            for release in kept:
+                manifest = self._manifest(release)
+                needed |= {part.digest for part in manifest.parts.values()}
+                needed |= {entry.digest for entry in self._entries(release, manifest)}
+            freed_bytes = 0
+            for release in set(listed) - set(kept):
+                freed_bytes += release_folder.remove(self._manifest_path(release))
+            names = {self.folder(release).name for release in kept}
+            for path in (*self._releases.iterdir(), *self._temporary.iterdir()):
+                if path.parent != self._releases or path.name not in names:
+                    freed_bytes += release_folder.remove(path)
+            return freed_bytes + self._blobs.sweep(needed)
+
+    def _manifest_path(self, release: Digest) -> Path:
+        return self._manifests / f"{_hex(release)}.json"
+
+    def _shared(self) -> contextlib.AbstractContextManager[None]:
+        return self._locked(fcntl.LOCK_SH)
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return self._locked(fcntl.LOCK_EX)
+
+    def _locked(self, kind: int) -> contextlib.AbstractContextManager[None]:
+        for folder in (self._home / "blobs", self._temporary, self._manifests, self._releases):
+            folder.mkdir(parents=True, exist_ok=True)
+        return _lock(self._home / "lock", kind)
+
+
+@contextlib.contextmanager
+def _lock(path: Path, kind: int) -> Iterator[None]:
+    """Hold a file's lock; the kernel lets go of it when the process dies."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _hex(release: Digest) -> str:
+    return release.removeprefix("sha256:")
+
+
+def _corrupt(release: Digest, what: str, path: Path) -> TrimtabError:
+    message = f"{what} of release {short(release)} is damaged or gone in the artifact store"
+    return failure("artifact-corrupt", message, _REPAIR, str(path))
+
+
+def _foreign(release: Digest, why: str) -> TrimtabError:
+    message = f"release {short(release)} was cut by another version of Trimtab: {why}"
+    return failure("artifact-schema", message, "use that version, or " + _REPAIR)

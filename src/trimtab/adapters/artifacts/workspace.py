@@ -1,0 +1,96 @@
+"""Which files of a workspace go into which part."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.tree import ALL_TRACKED, Mode, clean_parts, part_of
+
+_WHERE = "release.parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file of a workspace. `target` is what a symbolic link says."""
+
+    path: str
+    mode: Mode
+    target: bytes = b""
+
+
+def sort_into_parts(
+    workspace: Path, tracked: Sequence[str], parts: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Found, ...]]:
+    """The files of every part, sorted by path.
+
+    Raises `TrimtabError`: `part-empty` for a path that does not exist or a part that gets no file, `part-refused` for
+    what cannot be kept: links out of the workspace, sockets and devices, names that are not UTF-8.
+    """
+    cleaned = clean_parts(parts)
+    owners = {path: part for part, paths in cleaned.items() for path in paths}
+    known = frozenset(tracked)
+    root = os.path.realpath(workspace)
+    sorted_out: dict[str, dict[str, Found]] = {part: {} for part in cleaned}
+    for named, part in owners.items():
+        for path in _paths_of(workspace, part, named, tracked):
+            owner = part_of(path, owners, path in known)
+            if owner is not None and path not in sorted_out[owner]:
+                sorted_out[owner][path] = _examine(root, owner, path)
+    for part, found in sorted_out.items():
+        if not found:
+            raise _empty(part, f"none of its paths ({', '.join(cleaned[part])}) has a file that no other part names")
+    return {part: tuple(found[path] for path in sorted(found)) for part, found in sorted_out.items()}
+
+
+def _paths_of(workspace: Path, part: str, named: str, tracked: Sequence[str]) -> Iterator[str]:
+    if named == ALL_TRACKED:
+        for path in tracked:
+            if not os.path.lexists(workspace / path):
+                raise _empty(part, f"`{path}` is tracked by Git but gone from the workspace: did a step remove it?")
+            yield path
+        return
+    top = workspace / named
+    if not os.path.lexists(top):
+        raise _empty(part, f"`{named}` does not exist")
+    if top.is_symlink() or not top.is_dir():
+        yield named
+        return
+    for folder, folders, files in os.walk(top):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*files, *links):
+            yield os.path.relpath(os.path.join(folder, name), workspace)
+
+
+def _examine(root: str, part: str, path: str) -> Found:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise _refused(part, ascii(path), "its name is not UTF-8", "rename it") from None
+    full = os.path.join(root, path)
+    if os.path.realpath(os.path.dirname(full)) != os.path.dirname(full):
+        raise _refused(part, path, "it is reached through a symbolic link", "name the folder that the link points to")
+    mode = os.lstat(full).st_mode
+    if stat.S_ISLNK(mode):
+        target = os.readlink(full)
+        inside = os.path.realpath(full).startswith(root + os.sep)
+        if os.path.isabs(target) or not inside:
+            hint = "link to a file of the repository by a relative path, or copy the file in a step"
+            raise _refused(part, path, f"it is a symbolic link out of the workspace, to `{target}`", hint)
+        return Found(path, "link", os.fsencode(target))
+    if not stat.S_ISREG(mode):
+        raise _refused(part, path, "it is neither a file nor a symbolic link", "remove it in the step that makes it")
+    return Found(path, "755" if mode & stat.S_IXUSR else "644")
+
+
+def _empty(part: str, why: str) -> TrimtabError:
+    hint = f"correct the paths of `{part}`, or add the pipeline step that makes the files"
+    return failure("part-empty", f"part `{part}`: {why}", hint, _WHERE)
+
+
+def _refused(part: str, path: str, why: str, hint: str) -> TrimtabError:
+    return failure("part-refused", f"part `{part}`: `{path}` cannot be kept: {why}", hint, _WHERE)

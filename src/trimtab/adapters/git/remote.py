@@ -1,0 +1,75 @@
+"""Fetching from a repository that is not ours, and saying what stood in the way."""
+
+from __future__ import annotations
+
+from trimtab.adapters.git.command import GitTimeout, git_failed, without_passwords
+from trimtab.adapters.git.repository import Repository
+from trimtab.core.errors import TrimtabError, failure
+
+_NO_ENTRY = (
+    "authentication failed",
+    "could not read username",
+    "could not read password",
+    "permission denied",
+    "host key verification failed",
+    "requested url returned error: 401",
+    "requested url returned error: 403",
+)
+_NOT_THERE = (
+    "could not resolve host",
+    "connection refused",
+    "connection timed out",
+    "connection reset",
+    "unable to access",
+    "unable to connect",
+    "does not appear to be a git repository",
+    "could not read from remote repository",
+    "the remote end hung up",
+    "unable to find remote helper",
+    "not found",
+    "transport",
+)
+
+
+async def fetch(repository: Repository, url: str, ref: str) -> None:
+    """Bring `ref` of the repository at `url` here, also when it was rewritten there.
+
+    Raises `TrimtabError`: `git-remote-timeout`, `git-remote-unreachable`, `git-auth`, `git-branch-missing`,
+    `git-failed`.
+    """
+    shown = without_passwords(url)
+    try:
+        # Its progress is the sign of life that keeps a large but lively fetch from being given up.
+        done = await repository.git(
+            "fetch",
+            "--progress",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--end-of-options",
+            url,
+            f"+{ref}:{ref}",
+            ok=None,
+        )
+    except GitTimeout as error:
+        raise failure(
+            "git-remote-timeout",
+            f"{shown} gave no answer for {repository.timeout_s:g} s",
+            "see whether the address is right and the remote is up; it is tried again at the next poll",
+            repository.path.name,
+        ) from error
+    if done.code != 0:
+        said = done.stderr.lower()
+        if "couldn't find remote ref" in said:
+            name = ref.removeprefix("refs/heads/")
+            raise failure("git-branch-missing", f"{shown} has no branch `{name}`", "see its name", repository.path.name)
+        if any(words in said for words in _NO_ENTRY):
+            hint = "give this user a key or a token that may read it"
+            raise _refused("git-auth", f"{shown} does not let Trimtab in", done.complaint, hint, repository)
+        if any(words in said for words in _NOT_THERE):
+            hint = "see whether the address is right: `git ls-remote` must list its branches"
+            raise _refused("git-remote-unreachable", f"{shown} cannot be reached", done.complaint, hint, repository)
+        raise git_failed("fetch", done, repository.path.name)
+
+
+def _refused(code: str, message: str, complaint: str, hint: str, repository: Repository) -> TrimtabError:
+    return failure(code, f"{message}: {complaint}", hint, repository.path.name)

@@ -1,0 +1,147 @@
+"""The applications' repositories."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Awaitable
+from pathlib import Path
+
+from trimtab.adapters.git import remote
+from trimtab.adapters.git.layout import STATE, app_path, repository_names
+from trimtab.adapters.git.repository import Repository, create
+from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.facts import Change
+
+_FIELDS = "%H%x00%an%x00%ct%x00%s"
+_REF_FIELDS = "%(refname)%00%(objectname)%00%(authorname)%00%(committerdate:unix)%00%(contents:subject)"
+_BRANCH = re.compile(
+    r"(?!.*(\.\.|@\{|//|\.lock(/|$)|/\.|\.$|/$))[^-./\x00-\x20~^:?*\[\\\x7f][^\x00-\x20~^:?*\[\\\x7f]*"
+)
+
+
+class GitSource:
+    """`Source` on bare repositories `HOME/APP.git`.
+
+    A command that does nothing for `timeout_s` seconds is given up. A commit with submodules is refused at `checkout`
+    and `tracked`: Trimtab has no copy of their contents.
+    """
+
+    def __init__(self, home: Path, timeout_s: float = 30.0) -> None:
+        self._home = home
+        self._timeout_s = timeout_s
+
+    def path(self, app: str) -> Path:
+        """Where the application's repository is. Raises `TrimtabError` (`git-name`)."""
+        return app_path(self._home, app)
+
+    async def create(self, app: str) -> None:
+        self.path(app)
+        await create(self._home, app, self._timeout_s)
+
+    async def apps(self) -> tuple[str, ...]:
+        return tuple(name for name in repository_names(self._home) if name != STATE)
+
+    async def head(self, app: str, branch: str) -> Change | None:
+        ref = _branch_ref(branch)
+        answer = await self._repository(app).git("for-each-ref", f"--format={_REF_FIELDS}", ref)
+        for line in answer.text.splitlines():
+            name, commit, actor, at, subject = line.split("\0")
+            if name == ref:
+                return Change(commit, branch, actor, subject, float(at))
+        return None
+
+    async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
+        repository = self._repository(app)
+        await repository.require_commit(until)
+        known = after is not None and await repository.has_commit(after)
+        span = (f"{after}..{until}",) if known else ("-1", until)
+        answer = await repository.git("log", "--first-parent", "--reverse", f"--format={_FIELDS}", *span, "--")
+        rows = (line.split("\0") for line in answer.text.split("\n") if line)
+        return tuple(Change(commit, branch, actor, subject, float(at)) for commit, actor, at, subject in rows)
+
+    async def read(self, app: str, commit: str, path: str) -> bytes | None:
+        repository = self._repository(app)
+        content = await repository.blob(commit, path)
+        if content is None:
+            await repository.require_commit(commit)
+        return content
+
+    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
+        return await _tracked(self._repository(app), commit)
+
+    async def checkout(self, app: str, commit: str, into: Path) -> None:
+        repository = self._repository(app)
+        if await asyncio.to_thread(_has_files, into):
+            return
+        # The folder gets its name when it is whole, so that whatever is found under the name is whole.
+        half_written, index = into.parent / f".{into.name}.half", into.parent / f".{into.name}.index"
+        await asyncio.to_thread(_clear, half_written, index)
+        try:
+            half_written.mkdir(parents=True)
+            await _both(
+                _tracked(repository, commit),
+                repository.git(
+                    f"--work-tree={half_written}",
+                    *("read-tree", "--reset", "-u", commit),
+                    env={"GIT_INDEX_FILE": str(index)},
+                ),
+            )
+            half_written.rename(into)
+        except OSError as error:
+            hint = "see that its parent is writable and on one file system"
+            raise failure("git-checkout", f"cannot write {into}: {error.strerror}", hint, app) from error
+        finally:
+            await asyncio.to_thread(_clear, half_written, index)
+
+    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
+        await remote.fetch(self._repository(app), url, _branch_ref(branch))
+        return await self.head(app, branch)
+
+    def _repository(self, app: str) -> Repository:
+        return Repository(self.path(app), self._timeout_s)
+
+
+def _branch_ref(branch: str) -> str:
+    if _BRANCH.fullmatch(branch) is None:
+        raise failure("git-branch-name", f"`{branch[:80]}` cannot be a branch's name", "see `git check-ref-format`")
+    return f"refs/heads/{branch}"
+
+
+async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:
+    """Await both to their ends; raises the first one's error, or the second one's."""
+    for outcome in await asyncio.gather(first, second, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _tracked(repository: Repository, commit: str) -> tuple[str, ...]:
+    try:
+        listing = (await repository.git("ls-tree", "-r", "-z", "--full-tree", commit)).stdout
+    except TrimtabError:
+        await repository.require_commit(commit)
+        raise
+    paths = []
+    for row in listing.split(b"\0")[:-1]:
+        kind, _, name = row.partition(b"\t")
+        path = name.decode("utf-8", "surrogateescape")
+        if kind.startswith(b"160000 "):
+            raise failure(
+                "git-submodule",
+                f"`{path}` is a submodule, and Trimtab does not fetch submodules",
+                "commit its files instead, or install it as a package in a pipeline step",
+                f"{repository.path.name} at {commit[:12]}",
+            )
+        paths.append(path)
+    return tuple(sorted(paths))
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _clear(folder: Path, index: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    index.unlink(missing_ok=True)
+    index.with_name(index.name + ".lock").unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""What a part of a release is made of: a tree, the canonical list of its files."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from trimtab.core.errors import failure
+from trimtab.core.model.identity import Digest
+from trimtab.core.model.release import canonical_json
+
+Mode = Literal["644", "755", "link"]
+ALL_TRACKED = "."
+"""The path that stands for every file that Git tracks."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TreeEntry:
+    """One file. `digest` and `size_bytes` are of its bytes; for a symbolic link, of its target's text."""
+
+    path: str
+    mode: Mode
+    digest: Digest
+    size_bytes: int
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """The tree's canonical bytes, whose digest names it. The order of `entries` does not matter."""
+    return canonical_json([[entry.path, entry.mode, entry.digest, entry.size_bytes] for entry in sorted(entries)])
+
+
+def decode_tree(content: bytes) -> tuple[TreeEntry, ...]:
+    """The entries of `encode_tree`, sorted by path. `content` must have been verified against its digest."""
+    return tuple(TreeEntry(*row) for row in json.loads(content))
+
+
+def clean_path(part: str, path: str) -> str:
+    """A part's path without `./`, doubled and trailing slashes. Raises `TrimtabError` (`part-refused`) for one that
+    could lead out of the workspace."""
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path or not path:
+        raise failure(
+            "part-refused",
+            f"part `{part}`: `{path}` is not a path inside the repository",
+            "write it relative to the top of the repository, without `..`",
+            "release.parts",
+        )
+    return posixpath.normpath(path)
+
+
+def clean_parts(parts: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Every part's paths as `clean_path` gives them. Raises `part-refused` when two parts name the same path."""
+    owner: dict[str, str] = {}
+    cleaned: dict[str, tuple[str, ...]] = {}
+    for part, paths in parts.items():
+        cleaned[part] = tuple(dict.fromkeys(clean_path(part, path) for path in paths))
+        for path in cleaned[part]:
+            if path in owner:
+                raise failure(
+                    "part-refused",
+                    f"parts `{owner[path]}` and `{part}` both name `{path}`",
+                    "name each path in one part only",
+                    "release.parts",
+                )
+            owner[path] = part
+    return cleaned
+
+
+def part_of(path: str, owners: Mapping[str, str], tracked: bool) -> str | None:
+    """The part that names `path` most closely. `owners`: cleaned path -> part; `.` takes only what is tracked."""
+    prefix = path
+    while prefix:
+        if prefix in owners:
+            return owners[prefix]
+        prefix = prefix.rpartition("/")[0]
+    return owners.get(ALL_TRACKED) if tracked else None

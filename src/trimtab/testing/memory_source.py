@@ -1,0 +1,141 @@
+"""A Source in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab.core.errors import failure
+from trimtab.core.model.facts import Change
+from trimtab.core.model.identity import is_name
+from trimtab.core.model.tree import Mode
+from trimtab.testing.faults import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A committed file; for `link`, `content` is the target."""
+
+    content: bytes
+    mode: Mode = "644"
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    change: Change
+    parent: str | None
+    files: Mapping[str, File]
+
+
+@dataclass
+class _Repository:
+    branches: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, _Commit] = field(default_factory=dict)
+
+
+class MemorySource:
+    """`Source` without Git. `faults` makes methods fail or hang."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self._repositories: dict[str, _Repository] = {}
+
+    def commit(
+        self,
+        app: str,
+        files: Mapping[str, File | None],
+        *,
+        branch: str = "main",
+        subject: str = "Change something",
+        actor: str = "Ada",
+        at: float = 0.0,
+    ) -> Change:
+        """A new commit on the branch: the files before it with these changed (None: removed)."""
+        repository = self._repositories.setdefault(app, _Repository())
+        parent = repository.branches.get(branch)
+        before = repository.commits[parent].files if parent else {}
+        merged = {**before, **files}
+        name = hashlib.sha1(repr((app, branch, len(repository.commits), subject)).encode()).hexdigest()
+        change = Change(name, branch, actor, subject, at)
+        kept = {path: file for path, file in merged.items() if file is not None}
+        repository.commits[name] = _Commit(change, parent, kept)
+        repository.branches[branch] = name
+        return change
+
+    @staticmethod
+    def address(app: str) -> str:
+        """The address from which `fetch` gets this application's repository."""
+        return f"memory:{app}"
+
+    async def create(self, app: str) -> None:
+        await self.faults.here("create")
+        if app == "state" or not is_name(app):
+            raise failure("git-name", f"`{app}` cannot be an application's name", "use letters, digits and dashes")
+        self._repositories.setdefault(app, _Repository())
+
+    async def apps(self) -> tuple[str, ...]:
+        await self.faults.here("apps")
+        return tuple(sorted(self._repositories))
+
+    async def head(self, app: str, branch: str) -> Change | None:
+        await self.faults.here("head")
+        repository = self._repository(app)
+        name = repository.branches.get(branch)
+        return repository.commits[name].change if name else None
+
+    async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
+        await self.faults.here("changes")
+        found = [self._commit(app, until)]
+        if after in self._repository(app).commits:
+            while (parent := found[-1].parent) is not None and parent != after:
+                found.append(self._commit(app, parent))
+        return tuple(commit.change for commit in reversed(found))
+
+    async def read(self, app: str, commit: str, path: str) -> bytes | None:
+        await self.faults.here("read")
+        file = self._commit(app, commit).files.get(path)
+        return file.content if file else None
+
+    async def checkout(self, app: str, commit: str, into: Path) -> None:
+        await self.faults.here("checkout")
+        files = self._commit(app, commit).files
+        if into.is_dir() and any(into.iterdir()):
+            return
+        into.mkdir(parents=True, exist_ok=True)
+        for path, file in files.items():
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if file.mode == "link":
+                target.symlink_to(file.content.decode())
+            else:
+                target.write_bytes(file.content)
+                target.chmod(0o755 if file.mode == "755" else 0o644)
+
+    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
+        await self.faults.here("tracked")
+        return tuple(sorted(self._commit(app, commit).files))
+
+    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
+        await self.faults.here("fetch")
+        repository = self._repository(app)
+        other = self._repositories.get(url.removeprefix("memory:"))
+        if other is None:
+            raise failure("git-remote-unreachable", f"{url} cannot be reached", "see whether it is right", app)
+        if branch not in other.branches:
+            raise failure("git-branch-missing", f"{url} has no branch `{branch}`", "see its name", app)
+        repository.commits |= other.commits
+        repository.branches[branch] = other.branches[branch]
+        return await self.head(app, branch)
+
+    def _repository(self, app: str) -> _Repository:
+        if app not in self._repositories:
+            raise failure("git-repository-missing", f"there is no repository {app}.git", "push to it")
+        return self._repositories[app]
+
+    def _commit(self, app: str, commit: str) -> _Commit:
+        found = self._repository(app).commits.get(commit)
+        if found is None:
+            raise failure("git-commit-missing", f"{app}.git has no commit {commit}", "push its branch again")
+        return found
