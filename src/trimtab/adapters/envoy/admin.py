@@ -1,0 +1,92 @@
+"""Envoy's administration interface: what it really holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import httpx
+
+from trimtab.core.errors import failure
+
+_TIMEOUT_S = 2.0
+_ATTEMPTS = 2
+
+
+class Admin:
+    """Questions to a running Envoy. Each raises `TrimtabError` (`gateway-down`) when Envoy does not answer."""
+
+    def __init__(self, socket_path: str) -> None:
+        transport = httpx.AsyncHTTPTransport(uds=socket_path)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://envoy", timeout=_TIMEOUT_S)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def is_live(self) -> bool:
+        """Whether Envoy has finished its start."""
+        return await self._text("GET", "/ready") == "LIVE\n"
+
+    async def stats(self, names: Collection[str]) -> Mapping[str, str]:
+        """The statistics of these names, those that exist, as text."""
+        pattern = "^(" + "|".join(re.escape(name) for name in names) + ")$"
+        text = await self._text("GET", "/stats", filter=pattern)
+        pairs = (line.partition(": ") for line in text.splitlines())
+        return {name: value.strip('"') for name, _, value in pairs}
+
+    async def listening(self, name: str) -> Mapping[str, Any] | None:
+        """The address on which the listener of this name accepts connections."""
+        listeners = await self._json("/listeners", format="json")
+        for status in listeners.get("listener_statuses", []):
+            if status["name"] == name:
+                address: Mapping[str, Any] = status["local_address"]
+                return address
+        return None
+
+    async def route_configuration(self, name: str) -> Mapping[str, Any] | None:
+        """The route configuration in force; None when there is none of this name."""
+        query = {"resource": "dynamic_route_configs", "name_regex": f"^{re.escape(name)}$"}
+        configurations = (await self._json("/config_dump", **query)).get("configs", [])
+        return configurations[0]["route_config"] if configurations else None
+
+    async def hosts(self, environment_name: str) -> Mapping[str, list[Mapping[str, Any]]]:
+        """The addresses of the hosts of each of the environment's clusters."""
+        pattern = rf"^{re.escape(environment_name)}\.[0-9a-f]+$"
+        statuses = (await self._json("/clusters", format="json", filter=pattern)).get("cluster_statuses", [])
+        return {s["name"]: [host["address"] for host in s.get("host_statuses", [])] for s in statuses}
+
+    async def runtime(self) -> Mapping[str, str]:
+        """All runtime keys with the values in force."""
+        entries = (await self._json("/runtime", format="json"))["entries"]
+        return {key: entry["final_value"] for key, entry in entries.items()}
+
+    async def reopen_logs(self) -> None:
+        await self._text("POST", "/reopen_logs")
+
+    async def stop_accepting(self) -> None:
+        """Close the listeners; requests in flight go on, their connections end with them."""
+        await self._text("POST", "/healthcheck/fail")
+        await self._text("POST", "/drain_listeners")
+
+    async def _json(self, path: str, **query: str) -> dict[str, Any]:
+        response = await self._request("GET", path, query)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def _text(self, method: str, path: str, **query: str) -> str:
+        return (await self._request(method, path, query)).text
+
+    async def _request(self, method: str, path: str, query: Mapping[str, str]) -> httpx.Response:
+        """A connection kept from before Envoy was restarted fails once; everything asked here may be asked twice."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._client.request(method, path, params=query)
+            except httpx.TransportError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise failure(
+                        "gateway-down",
+                        f"the gateway (Envoy) does not answer: {type(error).__name__}",
+                        "it is restarted by itself; see its log if this stays",
+                    ) from error
+        raise AssertionError("unreachable: every attempt returns or raises")
