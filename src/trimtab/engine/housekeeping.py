@@ -1,0 +1,76 @@
+"""Removes what nobody needs any more: releases that cannot be returned to, logs of old runs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from trimtab.codec import decode_state
+from trimtab.core.decide.environment import EnvironmentState
+from trimtab.core.decide.retention import RECENT, releases_to_keep
+from trimtab.core.decide.rollout import RolloutState
+from trimtab.core.errors import TrimtabError
+from trimtab.core.model.facts import ReleaseCut, RunRequested
+from trimtab.core.model.identity import Digest, app_of
+from trimtab.ports.artifacts import Artifacts
+from trimtab.ports.clock import Clock
+from trimtab.ports.processes import Processes
+from trimtab.ports.source import Source
+from trimtab.ports.store import Store
+
+EVERY_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeper:
+    """Tidies up now and then until cancelled."""
+
+    store: Store
+    artifacts: Artifacts
+    processes: Processes
+    source: Source
+    clock: Clock
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.tidy()
+            except TrimtabError as error:
+                log.warning("could not tidy up: %s", error)
+            await self.clock.sleep(EVERY_S)
+
+    async def tidy(self) -> None:
+        """Once through everything."""
+        for app in await self.source.apps():
+            await self._forget_old_steps(app)
+        await self.artifacts.collect(self.keep())
+
+    def keep(self) -> frozenset[Digest]:
+        """The releases that must stay."""
+        environments = [row.state for row in self.store.objects("env/")]
+        rollouts = [row.state for row in self.store.objects("rollout/") if not row.ended]
+        return releases_to_keep(
+            [decode_state(EnvironmentState, state) for state in environments if state],
+            [decode_state(RolloutState, state) for state in rollouts if state],
+            self._recent(),
+        )
+
+    def _recent(self) -> set[Digest]:
+        """The newest releases of each application."""
+        newest: dict[str, list[Digest]] = {}
+        for recorded in self.store.facts(kinds=("ReleaseCut",), newest_first=True, limit=10_000):
+            if isinstance(recorded.fact, ReleaseCut):
+                mine = newest.setdefault(app_of(recorded.object), [])
+                if len(mine) < RECENT:
+                    mine.append(recorded.fact.release)
+        return {release for mine in newest.values() for release in mine}
+
+    async def _forget_old_steps(self, app: str) -> None:
+        newest = self.store.facts(object_prefix=f"run/{app}/", kinds=("RunRequested",), newest_first=True, limit=1)
+        last = newest[0].fact.run if newest and isinstance(newest[0].fact, RunRequested) else 0
+        for step in await self.processes.list(f"step/{app}/"):
+            old = int(step.name.split("/")[2]) <= last - RECENT
+            if old and step.phase in ("exited", "lost"):
+                await self.processes.forget(step.name)

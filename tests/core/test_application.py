@@ -1,0 +1,77 @@
+"""The application's decisions: every change gets its run, one at a time, never silently dropped."""
+
+from __future__ import annotations
+
+from trimtab.core.decide.application import ApplicationReading, AppState, decide_application
+from trimtab.core.errors import Problem
+from trimtab.core.model import facts as f
+from trimtab.core.model.decision import Decision
+from trimtab.core.model.specification import NewerPolicy
+
+
+def change(letter: str) -> f.Change:
+    return f.Change(letter * 40, "main", "someone", f"Change {letter}", 1.0)
+
+
+def see(state: AppState, *facts: f.Fact, reading: ApplicationReading | None = None) -> Decision[AppState]:
+    recorded = tuple(f.Recorded("app/shop", fact) for fact in facts)
+    return decide_application(state, recorded, reading or ApplicationReading(), 100.0)
+
+
+def arrived(letter: str) -> f.ChangeArrived:
+    return f.ChangeArrived(change(letter), "push")
+
+
+def said(decision: Decision[AppState], kind: type[f.Fact]) -> list[f.Fact]:
+    return [emit.fact for emit in decision.emit if isinstance(emit.fact, kind)]
+
+
+def running(policy: NewerPolicy) -> AppState:
+    state = see(AppState("shop", policy=policy), arrived("a")).state
+    assert state.running == 1
+    return state
+
+
+def test_a_change_gets_the_next_run() -> None:
+    decision = see(AppState("shop"), arrived("a"))
+    assert said(decision, f.RunRequested) == [f.RunRequested(1, change("a"))]
+    assert decision.emit[0].object == "run/shop/1"
+
+
+def test_the_same_change_twice_is_one_run() -> None:
+    state = running("latest")
+    assert not see(state, arrived("a")).emit
+
+
+def test_a_push_that_nobody_announced_is_found() -> None:
+    decision = see(AppState("shop"), reading=ApplicationReading(change("a")))
+    assert [type(emit.fact).__name__ for emit in decision.emit] == ["ChangeArrived", "RunRequested"]
+    assert not see(decision.state, reading=ApplicationReading(change("a"))).emit
+
+
+def test_latest_runs_only_the_newest_of_those_that_waited() -> None:
+    decision = see(running("latest"), arrived("b"), arrived("c"))
+    assert said(decision, f.ChangeSuperseded) == [f.ChangeSuperseded(change("b"), change("c").commit)]
+    after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("c"))]
+
+
+def test_queue_runs_all_in_order() -> None:
+    decision = see(running("queue"), arrived("b"), arrived("c"))
+    after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    assert after.state.waiting == (change("c"),)
+
+
+def test_cancel_stops_the_running_one() -> None:
+    decision = see(running("cancel"), arrived("b"))
+    assert [emit.object for emit in decision.emit] == ["run/shop/1"]
+    assert said(decision, f.RunCancelRequested)
+
+
+def test_a_repository_that_cannot_be_read_is_a_problem_until_it_can() -> None:
+    problem = Problem("git-remote-timeout", "the remote does not answer")
+    decision = see(AppState("shop"), reading=ApplicationReading(problem=problem))
+    assert said(decision, f.ProblemFound)
+    assert not see(decision.state, reading=ApplicationReading(problem=problem)).emit
+    assert said(see(decision.state), f.ProblemCleared)
