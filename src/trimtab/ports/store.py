@@ -1,4 +1,7 @@
-"""The durable core: facts, one state row for each object, the outbox, leases and fences."""
+"""The durable core: facts, one state row for each object, the outbox, leases and fences.
+
+`owner` names a controller. It *holds* an object from a claim until the lease of that claim has run out.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class OutboxEntry:
     """``OBJECT#KEY``: an action with the same id is stored once."""
     object: ObjectId
     fence: int
+    """The object's fence when the entry was read: who takes the object over gets its actions with the new one."""
     kind: str
     action: str
     """The action as JSON."""
@@ -53,19 +57,26 @@ class Store(Protocol):
     """Every method is one transaction: all or nothing, durable when it returns. Methods are synchronous and short."""
 
     def append(self, facts: Sequence[Recorded], now: float) -> tuple[Recorded, ...]:
-        """Record facts and make their objects due. A fact whose key is already recorded is left out of the answer."""
+        """Record facts, as of `now`, and make their objects due, ended ones too.
+
+        A fact whose key is already recorded is not recorded again, wakes nobody and is left out of the answer."""
         ...
 
     def due(self, now: float, owner: str, limit: int = 100) -> tuple[ObjectId, ...]:
-        """Objects to be decided now that nobody else holds, longest waiting first."""
+        """Objects to be decided now that nobody else holds, longest waiting first.
+
+        An object that nobody holds is due as well when it has an action to carry out: the one who decided it is gone."""
         ...
 
-    def next_due(self) -> float | None:
-        """When the next object is due."""
+    def next_due(self, owner: str) -> float | None:
+        """The earliest time at which `due` has something for `owner`; in the past when it has something already."""
         ...
 
     def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
-        """Take or keep the object's lease; None when someone else holds it. The fence grows when the owner changes."""
+        """Take or keep the object's lease; None when someone else holds it. The fence grows when the owner changes.
+
+        An object that nothing was recorded for yet comes into being. Writes nothing, and so leaves the lease as it is,
+        when the owner already holds the object for more than half of `ttl_s`."""
         ...
 
     def commit(
@@ -81,8 +92,10 @@ class Store(Protocol):
     ) -> tuple[Recorded, ...]:
         """Store a decision: the state, its facts (also for other objects, which become due) and its actions.
 
-        Marks the claim's facts as seen; the object becomes due at once if a fact came for it meanwhile.
-        Raises `StaleFence` when the claim's fence is no longer the object's.
+        Marks the claim's facts as seen, and those it records for its own object; the object becomes due at once if
+        another fact came for it meanwhile, otherwise at `wake_at`, or never if it has ended. An action whose id was
+        stored before is left as it is, done or not.
+        Raises `StaleFence` when the claim's fence is no longer the object's; then nothing was stored.
         """
         ...
 
@@ -96,11 +109,12 @@ class Store(Protocol):
 
     def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
         """Take an action out of the outbox and record its outcome. Does nothing if it is already out.
-        Raises `StaleFence` when the object has changed hands since: the new holder carries the action out again."""
+        Raises `StaleFence` when the object has changed hands since: the new holder carries the action out again
+        (or already has)."""
         ...
 
     def postpone(self, entry: OutboxEntry, until: float) -> None:
-        """Try the action again later (attempts + 1)."""
+        """Try the action again later (attempts + 1). Does nothing if it is out or the object has changed hands."""
         ...
 
     def facts(
@@ -122,7 +136,7 @@ class Store(Protocol):
     def get(self, object_id: ObjectId) -> ObjectRow | None: ...
 
     def release_leases(self, owner: str) -> None:
-        """Let go of everything the owner holds (clean shutdown)."""
+        """Let go of everything the owner holds (clean shutdown): others can take it at once."""
         ...
 
     def close(self) -> None: ...

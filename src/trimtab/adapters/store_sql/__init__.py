@@ -1,0 +1,1 @@
+"""The durable core in an SQL database."""

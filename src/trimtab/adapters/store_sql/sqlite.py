@@ -1,0 +1,110 @@
+"""What is SQLite's own: opening a file, transactions, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import TrimtabError, failure
+
+OLDEST = (3, 35, 0)
+"""The first with RETURNING."""
+BUSY_TIMEOUT_S = 10.0
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+
+
+class Database:
+    """One connection to one file: for the thread that opened it (another one gets `sqlite3.ProgrammingError`).
+
+    Any number of connections and processes may have the same file open; their writes take turns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            needed = ".".join(map(str, OLDEST))
+            raise failure(
+                "store-unsupported",
+                f"Python uses SQLite {sqlite3.sqlite_version}, Trimtab needs {needed} or newer",
+                "use a Python that brings a newer SQLite",
+            )
+        self._path = path
+        with self._explained():
+            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                self.execute(f"PRAGMA {pragma}")
+        except TrimtabError:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Statements that see one moment."""
+        with self._transaction("BEGIN DEFERRED"):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Statements that happen all or not at all, and are on disk when the block ends."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield
+
+    def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+        """All rows that the statement gives."""
+        with self._explained():
+            return self._connection.execute(statement, parameters or {}).fetchall()
+
+    def change(self, statement: str, parameters: Parameters) -> int:
+        """How many rows the statement changed."""
+        with self._explained():
+            return self._connection.execute(statement, parameters).rowcount
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self.execute(begin)
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            # Some errors (a full disk) have ended the transaction already.
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) is None:
+                raise  # misuse of the module: a defect, not a state of the world
+            raise explain(error, self._path) from error
+
+
+def explain(error: sqlite3.DatabaseError, path: Path) -> TrimtabError:
+    """The error for a user: what is wrong with the file and what to do."""
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            hint = "put a backup in its place, or move it away to start afresh"
+            return failure("store-corrupt", f"the store is damaged or not a store ({error})", hint, str(path))
+        case sqlite3.SQLITE_FULL:
+            hint = "free some space: nothing is lost, and work goes on where it stopped"
+            return failure("store-full", "there is no space left for the store", hint, str(path))
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            hint = "see which process holds the file open; no transaction of Trimtab takes that long"
+            return failure("store-busy", f"the store was locked for {BUSY_TIMEOUT_S:g} s", hint, str(path))
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_IOERR:
+            hint = "the folder must exist, on a disk that works, and this user must be able to write in it"
+            return failure("store-unwritable", f"the store cannot be written ({error})", hint, str(path))
+        case _:
+            return failure(
+                "store-failed", f"the database refused a statement ({error})", "this is a defect of Trimtab", str(path)
+            )

@@ -1,0 +1,134 @@
+"""Every statement of the store, in the SQL that SQLite and PostgreSQL share (named parameters, upserts, RETURNING).
+
+What is seen depends on writers taking turns. Where the database lets them run side by side, a transaction has to lock
+the rows of the objects it touches (in the order of their ids) before its first statement here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+# --- objects, leases and fences ---
+
+_OBJECT = "id, state, fence, owner, wake_at, ended"
+
+GET = f"SELECT {_OBJECT} FROM objects WHERE id = :id"
+
+OBJECTS = f"SELECT {_OBJECT} FROM objects WHERE id >= :prefix AND id < :beyond ORDER BY id"
+
+LEASE = "SELECT fence, owner, lease_until, state FROM objects WHERE id = :id"
+
+TAKE = """
+INSERT INTO objects (id, fence, owner, lease_until) VALUES (:id, 1, :owner, :until)
+ON CONFLICT (id) DO UPDATE SET
+    fence = CASE WHEN objects.owner = excluded.owner THEN objects.fence ELSE objects.fence + 1 END,
+    owner = excluded.owner,
+    lease_until = excluded.lease_until
+WHERE objects.owner IS NULL OR objects.owner = excluded.owner OR objects.lease_until <= :now
+RETURNING fence, state
+"""
+"""No row: someone else holds the object."""
+
+RELEASE = "UPDATE objects SET owner = NULL, lease_until = NULL WHERE owner = :owner"
+
+WAKE = """
+INSERT INTO objects (id, wake_at) VALUES (:id, :now)
+ON CONFLICT (id) DO UPDATE SET wake_at = excluded.wake_at
+WHERE objects.wake_at IS NULL OR objects.wake_at > excluded.wake_at
+"""
+
+DECIDED = """
+UPDATE objects SET
+    state = :state,
+    ended = :ended,
+    wake_at = CASE WHEN EXISTS (SELECT 1 FROM inbox WHERE object = :id) THEN :now ELSE :wake_at END
+WHERE id = :id
+"""
+"""Comes after the claim's facts were taken out of the inbox."""
+
+FENCE = "SELECT fence FROM objects WHERE id = :id"
+
+_WAITING = """
+WITH waiting AS (
+    SELECT id, wake_at AS since, CASE WHEN owner = :owner THEN NULL ELSE lease_until END AS free_at
+    FROM objects WHERE wake_at IS NOT NULL
+    UNION ALL
+    SELECT objects.id, outbox.due_at, objects.lease_until
+    FROM outbox JOIN objects ON objects.id = outbox.object WHERE NOT outbox.done
+)
+"""
+"""Whatever is to be done: since when, and from when on `owner` may take it (NULL: it may already)."""
+
+DUE = f"""{_WAITING}
+SELECT id FROM waiting WHERE since <= :now AND (free_at IS NULL OR free_at <= :now)
+GROUP BY id ORDER BY MIN(since), id LIMIT :limit
+"""
+
+NEXT_DUE = f"{_WAITING} SELECT MIN(CASE WHEN free_at > since THEN free_at ELSE since END) FROM waiting"
+
+# --- facts ---
+
+_FACT = "facts.seq, facts.at, facts.object, facts.kind, facts.body, facts.reason, facts.actor, facts.key"
+
+RECORD = """
+INSERT INTO facts (at, object, kind, body, reason, actor, key)
+VALUES (:at, :object, :kind, :body, :reason, :actor, :key)
+ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+RETURNING seq
+"""
+"""No row: a fact with this key is recorded already."""
+
+DELIVER = "INSERT INTO inbox (object, seq) VALUES (:object, :seq)"
+
+UNSEEN = f"SELECT {_FACT} FROM inbox JOIN facts ON facts.seq = inbox.seq WHERE inbox.object = :id ORDER BY inbox.seq"
+
+SEEN = "DELETE FROM inbox WHERE object = :id AND seq = :seq"
+
+
+@cache
+def read_facts(*, of_objects: bool, kinds: int, newest_first: bool) -> str:
+    """Facts by sequence number: of objects from :prefix up to :beyond, of the kinds :kind0, :kind1, ..."""
+    conditions = [] if newest_first else ["seq > :after"]
+    if of_objects:
+        conditions.append("object >= :prefix AND object < :beyond")
+    if kinds:
+        conditions.append(f"kind IN ({', '.join(f':kind{i}' for i in range(kinds))})")
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {_FACT} FROM facts {where} ORDER BY seq {'DESC' if newest_first else 'ASC'} LIMIT :limit"
+
+
+# --- the outbox ---
+
+_ENTRY = "outbox.id, outbox.object, objects.fence, outbox.kind, outbox.action, outbox.attempts"
+
+STORE_ACTION = """
+INSERT INTO outbox (id, object, kind, action, due_at) VALUES (:id, :object, :kind, :action, :now)
+ON CONFLICT (id) DO NOTHING
+"""
+
+OFFERED = f"""
+SELECT {_ENTRY} FROM outbox JOIN objects ON objects.id = outbox.object
+WHERE NOT outbox.done AND outbox.due_at <= :now AND objects.owner = :owner AND objects.lease_until > :now
+ORDER BY outbox.seq LIMIT :limit
+"""
+
+PENDING = f"""
+SELECT {_ENTRY} FROM outbox JOIN objects ON objects.id = outbox.object
+WHERE NOT outbox.done AND outbox.object = :object ORDER BY outbox.seq
+"""
+
+CARRIED_OUT = "UPDATE outbox SET done = TRUE, action = '' WHERE id = :id AND NOT done"
+
+POSTPONE = """
+UPDATE outbox SET attempts = attempts + 1, due_at = :until
+WHERE id = :id AND NOT done AND :fence = (SELECT fence FROM objects WHERE objects.id = outbox.object)
+"""
+
+# --- the schema ---
+
+SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
+
+SCHEMA_VERSION = "SELECT COALESCE(MAX(version), 0) FROM schema_version"
+
+MIGRATED = "INSERT INTO schema_version (version) VALUES (:version) ON CONFLICT (version) DO NOTHING RETURNING version"
+"""No row: someone else has just done this migration."""

@@ -1,0 +1,195 @@
+"""The Store on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from trimtab.adapters.store_sql import statements
+from trimtab.adapters.store_sql.migrate import migrate, migrations
+from trimtab.adapters.store_sql.sqlite import Database, Row
+from trimtab.codec import decode_fact, encode_fact
+from trimtab.core.errors import TrimtabError, stale_fence
+from trimtab.core.model.facts import Recorded
+from trimtab.core.model.identity import ObjectId
+from trimtab.ports.store import Claim, ObjectRow, OutboxEntry
+
+
+class SqliteStore:
+    """A `Store` in one file, made if it is missing; its folder must exist.
+
+    For the thread that made it; any number of processes may share the file (on a local disk). Raises `TrimtabError`
+    with the codes `store-unwritable`, `store-full`, `store-corrupt`, `store-newer`, `store-busy`; whatever was being
+    stored then is not stored at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+        try:
+            migrate(self._database, path, migrations())
+        except TrimtabError:
+            self._database.close()
+            raise
+
+    # --- facts ---
+
+    def append(self, facts: Sequence[Recorded], now: float) -> tuple[Recorded, ...]:
+        with self._database.writing():
+            return self._record(facts, now)
+
+    def facts(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        object_prefix: str = "",
+        kinds: Collection[str] = (),
+        newest_first: bool = False,
+    ) -> tuple[Recorded, ...]:
+        statement = statements.read_facts(of_objects=bool(object_prefix), kinds=len(kinds), newest_first=newest_first)
+        named_kinds = {f"kind{i}": kind for i, kind in enumerate(kinds)}
+        rows = self._database.execute(
+            statement, {"after": after, "limit": limit, **_range(object_prefix), **named_kinds}
+        )
+        return tuple(map(_recorded, rows))
+
+    def _record(self, facts: Iterable[Recorded], now: float, own: ObjectId | None = None) -> tuple[Recorded, ...]:
+        """Add facts to the log, and to the inbox of every object but the one whose own decision they are."""
+        recorded = []
+        for fact in facts:
+            seqs = self._database.execute(statements.RECORD, _fact_row(fact, now))
+            for (seq,) in seqs:
+                recorded.append(replace(fact, seq=seq, at=now))
+                if fact.object != own:
+                    self._database.execute(statements.WAKE, {"id": fact.object, "now": now})
+                    self._database.execute(statements.DELIVER, {"object": fact.object, "seq": seq})
+        return tuple(recorded)
+
+    # --- objects ---
+
+    def due(self, now: float, owner: str, limit: int = 100) -> tuple[ObjectId, ...]:
+        rows = self._database.execute(statements.DUE, {"now": now, "owner": owner, "limit": limit})
+        return tuple(object_id for (object_id,) in rows)
+
+    def next_due(self, owner: str) -> float | None:
+        [(at,)] = self._database.execute(statements.NEXT_DUE, {"owner": owner})
+        return None if at is None else float(at)
+
+    def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
+        return tuple(map(_object, self._database.execute(statements.OBJECTS, _range(prefix))))
+
+    def get(self, object_id: ObjectId) -> ObjectRow | None:
+        rows = self._database.execute(statements.GET, {"id": object_id})
+        return _object(rows[0]) if rows else None
+
+    # --- decisions ---
+
+    def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
+        # Reading first saves a write, and with it the wait for the disk, on all but few ticks.
+        with self._database.reading():
+            for fence, holder, lease_until, state in self._database.execute(statements.LEASE, {"id": object_id}):
+                if holder == owner and lease_until - now > ttl_s / 2:
+                    return self._claim(object_id, fence, state)
+                if holder is not None and holder != owner and lease_until > now:
+                    return None
+        with self._database.writing():
+            taken = {"id": object_id, "owner": owner, "now": now, "until": now + ttl_s}
+            rows = self._database.execute(statements.TAKE, taken)
+            return self._claim(object_id, *rows[0]) if rows else None
+
+    def _claim(self, object_id: ObjectId, fence: int, state: str | None) -> Claim:
+        unseen = self._database.execute(statements.UNSEEN, {"id": object_id})
+        return Claim(object_id, fence, state, tuple(map(_recorded, unseen)))
+
+    def commit(
+        self,
+        claim: Claim,
+        *,
+        state: str,
+        facts: Sequence[Recorded],
+        todo: Sequence[OutboxEntry],
+        wake_at: float | None,
+        ended: bool,
+        now: float,
+    ) -> tuple[Recorded, ...]:
+        decided = {
+            "id": claim.object,
+            "state": state,
+            "wake_at": None if ended else wake_at,
+            "ended": ended,
+            "now": now,
+        }
+        with self._database.writing():
+            self._require(claim.object, claim.fence)
+            for fact in claim.facts:
+                self._database.execute(statements.SEEN, {"id": claim.object, "seq": fact.seq})
+            self._database.execute(statements.DECIDED, decided)
+            recorded = self._record(facts, now, own=claim.object)
+            for entry in todo:
+                self._database.execute(statements.STORE_ACTION, _entry_row(entry, now))
+            return recorded
+
+    def release_leases(self, owner: str) -> None:
+        with self._database.writing():
+            self._database.execute(statements.RELEASE, {"owner": owner})
+
+    def _require(self, object_id: ObjectId, fence: int) -> None:
+        """Raise `StaleFence` unless the object still has this fence."""
+        rows = self._database.execute(statements.FENCE, {"id": object_id})
+        held = rows[0][0] if rows else 0
+        if held != fence:
+            raise stale_fence(object_id, held, fence)
+
+    # --- actions ---
+
+    def outbox(self, now: float, owner: str, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        rows = self._database.execute(statements.OFFERED, {"now": now, "owner": owner, "limit": limit})
+        return tuple(OutboxEntry(*row) for row in rows)
+
+    def pending(self, object_id: ObjectId) -> tuple[OutboxEntry, ...]:
+        return tuple(OutboxEntry(*row) for row in self._database.execute(statements.PENDING, {"object": object_id}))
+
+    def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
+        with self._database.writing():
+            self._require(entry.object, entry.fence)
+            if self._database.change(statements.CARRIED_OUT, {"id": entry.id}):
+                self._record(facts, now)
+
+    def postpone(self, entry: OutboxEntry, until: float) -> None:
+        with self._database.writing():
+            self._database.change(statements.POSTPONE, {"id": entry.id, "fence": entry.fence, "until": until})
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _range(prefix: str) -> dict[str, str]:
+    """Every text that starts with the prefix lies between these two, by code points."""
+    return {"prefix": prefix, "beyond": f"{prefix}\U0010ffff"}
+
+
+def _fact_row(recorded: Recorded, now: float) -> dict[str, object]:
+    return {
+        "at": now,
+        "object": recorded.object,
+        "kind": recorded.kind,
+        "body": encode_fact(recorded.fact),
+        "reason": recorded.reason,
+        "actor": recorded.actor,
+        "key": recorded.key,
+    }
+
+
+def _recorded(row: Row) -> Recorded:
+    seq, at, object_id, kind, body, reason, actor, key = row
+    return Recorded(object_id, decode_fact(kind, body), reason, actor, key, seq, at)
+
+
+def _object(row: Row) -> ObjectRow:
+    object_id, state, fence, owner, wake_at, ended = row
+    return ObjectRow(object_id, state, fence, owner, wake_at, bool(ended))
+
+
+def _entry_row(entry: OutboxEntry, now: float) -> dict[str, object]:
+    return {"id": entry.id, "object": entry.object, "kind": entry.kind, "action": entry.action, "now": now}

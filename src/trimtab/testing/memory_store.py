@@ -1,0 +1,189 @@
+"""The Store in memory: the port's promises in their plainest form. Lives as long as the object does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from trimtab.core.errors import stale_fence
+from trimtab.core.model.facts import Recorded
+from trimtab.core.model.identity import ObjectId
+from trimtab.ports.store import Claim, ObjectRow, OutboxEntry
+
+
+@dataclass(slots=True)
+class _Object:
+    state: str | None = None
+    fence: int = 0
+    owner: str | None = None
+    lease_until: float = 0.0
+    wake_at: float | None = None
+    ended: bool = False
+    inbox: list[Recorded] = field(default_factory=list)
+
+    def held_by_other(self, owner: str, now: float) -> bool:
+        return self.owner not in (None, owner) and self.lease_until > now
+
+
+@dataclass(slots=True)
+class _Stored:
+    entry: OutboxEntry
+    due_at: float
+    done: bool = False
+
+
+class MemoryStore:
+    """A `Store` for tests and the simulator. Several controllers may share one, each by its owner's name."""
+
+    def __init__(self) -> None:
+        self._log: list[Recorded] = []
+        self._keys: set[str] = set()
+        self._objects: dict[ObjectId, _Object] = {}
+        self._outbox: dict[str, _Stored] = {}
+
+    # --- facts ---
+
+    def append(self, facts: Sequence[Recorded], now: float) -> tuple[Recorded, ...]:
+        return self._record(facts, now)
+
+    def facts(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        object_prefix: str = "",
+        kinds: Collection[str] = (),
+        newest_first: bool = False,
+    ) -> tuple[Recorded, ...]:
+        log = reversed(self._log) if newest_first else self._log[after:]
+        wanted = [fact for fact in log if fact.object.startswith(object_prefix) and (not kinds or fact.kind in kinds)]
+        return tuple(wanted[:limit])
+
+    def _record(self, facts: Iterable[Recorded], now: float, own: ObjectId | None = None) -> tuple[Recorded, ...]:
+        recorded = []
+        for given in facts:
+            if given.key in self._keys:
+                continue
+            if given.key is not None:
+                self._keys.add(given.key)
+            fact = replace(given, seq=len(self._log) + 1, at=now)
+            self._log.append(fact)
+            recorded.append(fact)
+            if fact.object != own:
+                row = self._objects.setdefault(fact.object, _Object())
+                row.inbox.append(fact)
+                row.wake_at = now if row.wake_at is None else min(now, row.wake_at)
+        return tuple(recorded)
+
+    # --- objects ---
+
+    def due(self, now: float, owner: str, limit: int = 100) -> tuple[ObjectId, ...]:
+        since: dict[ObjectId, float] = {}
+        for object_id, at, free_at in self._waiting(owner):
+            if max(at, free_at) <= now:
+                since[object_id] = min(at, since.get(object_id, at))
+        return tuple(sorted(since, key=lambda object_id: (since[object_id], object_id))[:limit])
+
+    def next_due(self, owner: str) -> float | None:
+        return min((max(at, free_at) for _, at, free_at in self._waiting(owner)), default=None)
+
+    def _waiting(self, owner: str) -> Iterator[tuple[ObjectId, float, float]]:
+        """Whatever is to be done: since when, and from when on `owner` may take it."""
+        for object_id, row in self._objects.items():
+            if row.wake_at is not None:
+                yield object_id, row.wake_at, 0.0 if row.owner in (None, owner) else row.lease_until
+        for stored in self._outbox.values():
+            if not stored.done:
+                row = self._objects[stored.entry.object]
+                yield stored.entry.object, stored.due_at, 0.0 if row.owner is None else row.lease_until
+
+    def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
+        ids = sorted(object_id for object_id in self._objects if object_id.startswith(prefix))
+        return tuple(self._row(object_id, self._objects[object_id]) for object_id in ids)
+
+    def get(self, object_id: ObjectId) -> ObjectRow | None:
+        row = self._objects.get(object_id)
+        return None if row is None else self._row(object_id, row)
+
+    def _row(self, object_id: ObjectId, row: _Object) -> ObjectRow:
+        return ObjectRow(object_id, row.state, row.fence, row.owner, row.wake_at, row.ended)
+
+    # --- decisions ---
+
+    def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
+        row = self._objects.setdefault(object_id, _Object())
+        if row.held_by_other(owner, now):
+            return None
+        if row.owner != owner:
+            row.owner, row.fence, row.lease_until = owner, row.fence + 1, now + ttl_s
+        elif row.lease_until - now <= ttl_s / 2:
+            row.lease_until = now + ttl_s
+        return Claim(object_id, row.fence, row.state, tuple(row.inbox))
+
+    def commit(
+        self,
+        claim: Claim,
+        *,
+        state: str,
+        facts: Sequence[Recorded],
+        todo: Sequence[OutboxEntry],
+        wake_at: float | None,
+        ended: bool,
+        now: float,
+    ) -> tuple[Recorded, ...]:
+        row = self._fenced(claim.object, claim.fence)
+        row.inbox = [fact for fact in row.inbox if fact not in claim.facts]
+        row.state, row.ended = state, ended
+        row.wake_at = now if row.inbox else None if ended else wake_at
+        for entry in todo:
+            self._outbox.setdefault(entry.id, _Stored(replace(entry, attempts=0), now))
+        return self._record(facts, now, own=claim.object)
+
+    def release_leases(self, owner: str) -> None:
+        for row in self._objects.values():
+            if row.owner == owner:
+                row.owner, row.lease_until = None, 0.0
+
+    def _fenced(self, object_id: ObjectId, fence: int) -> _Object:
+        row = self._objects.get(object_id)
+        held = 0 if row is None else row.fence
+        if row is None or held != fence:
+            raise stale_fence(object_id, held, fence)
+        return row
+
+    # --- actions ---
+
+    def outbox(self, now: float, owner: str, limit: int = 100) -> tuple[OutboxEntry, ...]:
+        offered = [
+            self._offer(stored)
+            for stored in self._outbox.values()
+            if not stored.done and stored.due_at <= now and self._holds(owner, stored.entry.object, now)
+        ]
+        return tuple(offered[:limit])
+
+    def _holds(self, owner: str, object_id: ObjectId, now: float) -> bool:
+        row = self._objects[object_id]
+        return row.owner == owner and row.lease_until > now
+
+    def pending(self, object_id: ObjectId) -> tuple[OutboxEntry, ...]:
+        stored = self._outbox.values()
+        return tuple(self._offer(item) for item in stored if item.entry.object == object_id and not item.done)
+
+    def _offer(self, stored: _Stored) -> OutboxEntry:
+        return replace(stored.entry, fence=self._objects[stored.entry.object].fence)
+
+    def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
+        self._fenced(entry.object, entry.fence)
+        stored = self._outbox.get(entry.id)
+        if stored is not None and not stored.done:
+            stored.done = True
+            self._record(facts, now)
+
+    def postpone(self, entry: OutboxEntry, until: float) -> None:
+        stored = self._outbox.get(entry.id)
+        if stored is not None and not stored.done and entry.fence == self._objects[entry.object].fence:
+            stored.entry = replace(stored.entry, attempts=stored.entry.attempts + 1)
+            stored.due_at = until
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,25 @@
+"""The Store's promises, kept by the real one and by the one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trimtab.adapters.store_sql.store import SqliteStore
+from trimtab.ports.store import Store
+from trimtab.testing.memory_store import MemoryStore
+from trimtab.testing.store_contract import STORE_CHECKS, StoreCheck
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = SqliteStore(tmp_path / "store.db") if request.param == "sqlite" else MemoryStore()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+def test_contract(check: StoreCheck, store: Store) -> None:
+    check(store)
