@@ -1,0 +1,1 @@
+"""Supervised processes on this machine, and instances of releases made of them."""

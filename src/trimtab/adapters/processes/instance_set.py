@@ -1,0 +1,136 @@
+"""The instances of one release in one environment, on disk: everything it takes to start one again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab.adapters.processes import record
+from trimtab.core.errors import failure
+from trimtab.core.model.identity import Digest, EnvironmentId, short
+from trimtab.core.model.specification import Specification
+from trimtab.ports.processes import ProcessSpec
+
+PROCESS_PREFIX = "instance/"
+_INHERITED = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
+"""What an instance sees of the controller's environment, and what it is when the controller has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSet:
+    """Instance `n` (from 1) listens on `ports[n - 1]`. `stopped_at`: kept for its logs only."""
+
+    app: str
+    environment: str
+    release: Digest
+    root: str
+    command: str
+    env: Mapping[str, str]
+    port_env: str
+    health_path: str | None
+    health_timeout_s: float
+    stop_timeout_s: float
+    ports: tuple[int, ...] = ()
+    stopped_at: float | None = None
+
+    @property
+    def environment_id(self) -> EnvironmentId:
+        return EnvironmentId(self.app, self.environment)
+
+    @property
+    def process_prefix(self) -> str:
+        return processes_of(self.environment_id, self.release)
+
+    @property
+    def temporary_folder(self) -> Path:
+        return Path(self.env["TRIMTAB_STATE_DIR"]) / "tmp"
+
+    def process_name(self, number: int) -> str:
+        return f"{self.process_prefix}{number}"
+
+    def process_spec(self, number: int) -> ProcessSpec:
+        """A shell runs the command, because people write ``cd src && python app.py``; it sees its files read-only."""
+        return ProcessSpec(
+            name=self.process_name(number),
+            argv=("/bin/sh", "-c", self.command),
+            cwd=self.root,
+            env={**self.env, self.port_env: str(self.ports[number - 1])},
+            restart=True,
+            stop_timeout_s=self.stop_timeout_s,
+            read_only=(self.root,),
+        )
+
+
+def processes_of(environment: EnvironmentId, release: Digest) -> str:
+    """What the names of the release's processes start with."""
+    return f"{PROCESS_PREFIX}{environment}/{short(release)}/"
+
+
+def plan(
+    environment: EnvironmentId, release: Digest, specification: Specification, root: Path, state_folder: Path
+) -> InstanceSet:
+    """A set without instances yet."""
+    service = specification.service
+    place = specification.environment(environment.name)
+    env = {name: os.environ.get(name, default) for name, default in _INHERITED.items()}
+    env["TMPDIR"] = str(state_folder / "tmp")
+    env |= {**service.env, **(place.env if place else {})}
+    env |= {
+        "TRIMTAB_APP": environment.app,
+        "TRIMTAB_ENVIRONMENT": environment.name,
+        "TRIMTAB_RELEASE": release,
+        "TRIMTAB_STATE_DIR": str(state_folder),
+    }
+    if specification.release.model is not None:
+        env["TRIMTAB_MODEL"] = json.dumps(specification.release.model, sort_keys=True, ensure_ascii=False)
+    return InstanceSet(
+        app=environment.app,
+        environment=environment.name,
+        release=release,
+        root=str(root),
+        command=service.command,
+        env=env,
+        port_env=service.port_env,
+        health_path=service.health_path,
+        health_timeout_s=service.health_timeout_s,
+        stop_timeout_s=service.stop_timeout_s,
+    )
+
+
+class InstanceBook:
+    """All sets, a file for each: ``APP/ENVIRONMENT/SHORT.json`` below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self) -> tuple[InstanceSet, ...]:
+        """All sets, stopped ones too."""
+        return tuple(_parse(path) for path in sorted(self._folder.glob("*/*/*.json")))
+
+    def write(self, instances: InstanceSet) -> None:
+        path = self._path(instances)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        record.write(str(path), json.dumps(asdict(instances), indent=1).encode(), durable=True)
+
+    def remove(self, instances: InstanceSet) -> None:
+        self._path(instances).unlink(missing_ok=True)
+
+    def _path(self, instances: InstanceSet) -> Path:
+        return self._folder / instances.app / instances.environment / f"{short(instances.release)}.json"
+
+
+def _parse(path: Path) -> InstanceSet:
+    try:
+        fields: dict[str, Any] = json.loads(path.read_bytes())
+        return InstanceSet(**{**fields, "ports": tuple(fields["ports"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise failure(
+            "instances-record-corrupt",
+            f"It cannot be read which instances run: {error}.",
+            "Remove this file, stop its instances by hand, and deploy again.",
+            str(path),
+        ) from error

@@ -1,0 +1,90 @@
+"""The port `Runtime` in memory: instances become ready after a while, or as the test says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.model.identity import Digest, EnvironmentId, short
+from trimtab.core.model.specification import Specification
+from trimtab.core.model.traffic import Endpoint, Instance
+from trimtab.ports.clock import Clock
+
+
+class MemoryRuntime:
+    """Instances that only exist on paper.
+
+    They are ready `ready_after_s` (of the clock's time) after their start; None: when `set_phase` says so. While
+    `refusal` is set, `ensure` raises it.
+    """
+
+    def __init__(self, clock: Clock, ready_after_s: float | None = 0.0) -> None:
+        self.refusal: Problem | None = None
+        self._clock = clock
+        self._ready_after_s = ready_after_s
+        self._instances: dict[str, tuple[EnvironmentId, Instance]] = {}
+        self._numbers = itertools.count(1)
+        self._callbacks: list[Callable[[EnvironmentId], None]] = []
+
+    def set_phase(
+        self, environment: EnvironmentId, release: Digest, phase: str, problem: Problem | None = None
+    ) -> None:
+        """All instances of the release are seen in this phase from now on."""
+        for key, (place, instance) in self._instances.items():
+            if place == environment and instance.release == release:
+                self._instances[key] = (place, replace(instance, phase=phase, problem=problem))
+        self._tell(environment)
+
+    async def ensure(
+        self, environment: EnvironmentId, release: Digest, specification: Specification, root: Path, replicas: int
+    ) -> None:
+        del specification, root  # nothing is really run
+        if self.refusal is not None:
+            raise TrimtabError(self.refusal)
+        for number in range(1, replicas + 1):
+            name = f"instance/{environment}/{short(release)}/{number}"
+            if name not in self._instances:
+                self._instances[name] = (environment, self._start(name, release))
+
+    async def instances(self, environment: EnvironmentId, release: Digest | None = None) -> tuple[Instance, ...]:
+        self._let_time_pass()
+        found = [
+            instance
+            for place, instance in self._instances.values()
+            if place == environment and release in (None, instance.release)
+        ]
+        return tuple(sorted(found, key=lambda instance: instance.id))
+
+    async def stop(self, environment: EnvironmentId, release: Digest) -> None:
+        for instance in await self.instances(environment, release):
+            del self._instances[instance.id]
+        self._tell(environment)
+
+    def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
+        self._callbacks.append(callback)
+
+    def _start(self, name: str, release: Digest) -> Instance:
+        number = next(self._numbers)
+        return Instance(
+            id=name,
+            release=release,
+            endpoint=Endpoint("127.0.0.1", 40000 + number),
+            phase="starting",
+            started_at=self._clock.now(),
+            pid=1000 + number,
+            log=name,
+        )
+
+    def _let_time_pass(self) -> None:
+        if self._ready_after_s is None:
+            return
+        for key, (place, instance) in self._instances.items():
+            if instance.phase == "starting" and self._clock.now() >= instance.started_at + self._ready_after_s:
+                self._instances[key] = (place, replace(instance, phase="ready"))
+
+    def _tell(self, environment: EnvironmentId) -> None:
+        for callback in self._callbacks:
+            callback(environment)

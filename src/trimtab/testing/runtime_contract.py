@@ -1,0 +1,169 @@
+"""What every `Runtime` promises. Each check takes a fresh bench; `CHECKS` has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.specification import Specification
+from trimtab.core.model.traffic import Instance
+from trimtab.ports.runtime import Runtime
+
+FIRST = "sha256:" + "1" * 64
+SECOND = "sha256:" + "2" * 64
+PLACE = EnvironmentId("shop", "production")
+OTHER_PLACE = EnvironmentId("shop", "staging")
+_MOST_WAITS = 1000
+
+
+class RuntimeBench(Protocol):
+    """A runtime to be examined, and the means to do it. Instances answer badly until `answer` says otherwise."""
+
+    runtime: Runtime
+    specification: Specification
+    root: Path
+
+    async def answer(self, environment: EnvironmentId, release: Digest, *, well: bool) -> None:
+        """Let the release's instances answer their health check well or badly."""
+        ...
+
+    async def wait(self) -> None:
+        """Let a little time pass."""
+        ...
+
+    async def reopen(self) -> None:
+        """Let `runtime` be what the next controller would see."""
+        ...
+
+
+async def _start(
+    bench: RuntimeBench, release: Digest = FIRST, replicas: int = 1, environment: EnvironmentId = PLACE
+) -> tuple[Instance, ...]:
+    await bench.runtime.ensure(environment, release, bench.specification, bench.root, replicas)
+    return await bench.runtime.instances(environment, release)
+
+
+async def phases_become(
+    bench: RuntimeBench, phase: str, release: Digest = FIRST, environment: EnvironmentId = PLACE
+) -> tuple[Instance, ...]:
+    """The release's instances once all are in the phase; an AssertionError if that takes too long."""
+    found: tuple[Instance, ...] = ()
+    for _ in range(_MOST_WAITS):
+        found = await bench.runtime.instances(environment, release)
+        if found and all(instance.phase == phase for instance in found):
+            return found
+        await bench.wait()
+    raise AssertionError(f"never {phase}: {found}")
+
+
+async def check_ensure_starts_replicas(bench: RuntimeBench) -> None:
+    instances = await _start(bench, replicas=3)
+    assert len(instances) == 3
+    assert [instance.id for instance in instances] == sorted({instance.id for instance in instances})
+    assert len({instance.endpoint for instance in instances}) == 3
+    assert {instance.release for instance in instances} == {FIRST}
+    await bench.answer(PLACE, FIRST, well=True)
+    for instance in await phases_become(bench, "ready"):
+        assert instance.pid is not None
+        assert instance.log
+        assert instance.problem is None
+
+
+async def check_ensure_is_idempotent(bench: RuntimeBench) -> None:
+    await bench.answer(PLACE, FIRST, well=True)
+    await _start(bench, replicas=2)
+    before = await phases_become(bench, "ready")
+    after = await _start(bench, replicas=2)
+    assert [(i.id, i.endpoint, i.pid) for i in after] == [(i.id, i.endpoint, i.pid) for i in before]
+
+
+async def check_ensure_adds_replicas(bench: RuntimeBench) -> None:
+    one = await _start(bench, replicas=1)
+    two = await _start(bench, replicas=2)
+    assert two[0].endpoint == one[0].endpoint
+    assert len({instance.endpoint for instance in two}) == 2
+
+
+async def check_an_instance_is_ready_when_it_answers(bench: RuntimeBench) -> None:
+    await _start(bench)
+    for _ in range(5):
+        await bench.wait()
+        assert [i.phase for i in await bench.runtime.instances(PLACE)] == ["starting"]
+    await bench.answer(PLACE, FIRST, well=True)
+    await phases_become(bench, "ready")
+
+
+async def check_an_instance_that_stops_answering_is_unhealthy(bench: RuntimeBench) -> None:
+    await bench.answer(PLACE, FIRST, well=True)
+    await _start(bench)
+    await phases_become(bench, "ready")
+    await bench.answer(PLACE, FIRST, well=False)
+    (instance,) = await phases_become(bench, "unhealthy")
+    assert instance.problem is not None
+    await bench.answer(PLACE, FIRST, well=True)
+    (instance,) = await phases_become(bench, "ready")
+    assert instance.problem is None
+
+
+async def check_changes_are_told(bench: RuntimeBench) -> None:
+    told: list[EnvironmentId] = []
+    bench.runtime.on_change(told.append)
+    await _start(bench)
+    await bench.answer(PLACE, FIRST, well=True)
+    await phases_become(bench, "ready")
+    for _ in range(_MOST_WAITS):
+        if told:
+            break
+        await bench.wait()
+    assert set(told) == {PLACE}
+
+
+async def check_releases_and_environments_are_apart(bench: RuntimeBench) -> None:
+    await _start(bench, FIRST)
+    await _start(bench, SECOND)
+    await _start(bench, FIRST, environment=OTHER_PLACE)
+    here, there = await bench.runtime.instances(PLACE), await bench.runtime.instances(OTHER_PLACE)
+    assert sorted(instance.release for instance in here) == [FIRST, SECOND]
+    assert len({instance.endpoint for instance in here + there}) == 3
+    await bench.runtime.stop(PLACE, FIRST)
+    assert [instance.release for instance in await bench.runtime.instances(PLACE)] == [SECOND]
+    assert len(await bench.runtime.instances(OTHER_PLACE)) == 1
+
+
+async def check_stop_is_idempotent_and_not_for_ever(bench: RuntimeBench) -> None:
+    await bench.runtime.stop(PLACE, FIRST)
+    await _start(bench, replicas=2)
+    await bench.runtime.stop(PLACE, FIRST)
+    await bench.runtime.stop(PLACE, FIRST)
+    assert await bench.runtime.instances(PLACE) == ()
+    await bench.answer(PLACE, FIRST, well=True)
+    assert len(await _start(bench, replicas=1)) == 1
+    await phases_become(bench, "ready")
+
+
+async def check_the_next_controller_finds_instances(bench: RuntimeBench) -> None:
+    await bench.answer(PLACE, FIRST, well=True)
+    await _start(bench, replicas=2)
+    await _start(bench, SECOND)
+    await bench.runtime.stop(PLACE, SECOND)
+    before = await phases_become(bench, "ready")
+    await bench.reopen()
+    after = await bench.runtime.instances(PLACE)
+    assert [(i.id, i.endpoint, i.pid, i.phase) for i in after] == [(i.id, i.endpoint, i.pid, "ready") for i in before]
+    await bench.runtime.stop(PLACE, FIRST)
+    assert await bench.runtime.instances(PLACE) == ()
+
+
+CHECKS: tuple[Callable[[RuntimeBench], Awaitable[None]], ...] = (
+    check_ensure_starts_replicas,
+    check_ensure_is_idempotent,
+    check_ensure_adds_replicas,
+    check_an_instance_is_ready_when_it_answers,
+    check_an_instance_that_stops_answering_is_unhealthy,
+    check_changes_are_told,
+    check_releases_and_environments_are_apart,
+    check_stop_is_idempotent_and_not_for_ever,
+    check_the_next_controller_finds_instances,
+)
