@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import getpass
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from trimtab import __version__, config
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy import EnvoyGateway
-from trimtab.adapters.git import GitBackend, GitSource, GitStateRepository, configure_hooks
+from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository, configure_hooks
 from trimtab.adapters.processes import ProcessRuntime, ProcessSupervisor
 from trimtab.adapters.store_sql import SqliteStore
 from trimtab.api.server import create_api
@@ -71,7 +72,7 @@ class Ports:
     store: SqliteStore
     source: GitSource
     state_repository: GitStateRepository
-    git_http: GitBackend
+    git_http: GitHttpBackend
     artifacts: FileArtifacts
     processes: ProcessSupervisor
     runtime: ProcessRuntime
@@ -87,7 +88,7 @@ def open_ports(home: Path) -> Ports:
         store=SqliteStore(home / "trimtab.db"),
         source=GitSource(home / "git"),
         state_repository=GitStateRepository(home / "git"),
-        git_http=GitBackend(home / "git"),
+        git_http=GitHttpBackend(home / "git"),
         artifacts=FileArtifacts(home / "artifacts"),
         processes=processes,
         runtime=ProcessRuntime(home / "instances", processes, clock),
@@ -189,7 +190,7 @@ class Trimtab:
         fact = AppRegistered()
         recorded = Recorded(app_object(app), fact, reason=f"found in {repository.name}", key=f"registered/{app}")
         self.ports.store.append([recorded], self.ports.clock.now())
-        remote = f"http://trimtab:{token}@{url.removeprefix('http://')}/git/{app}.git"
+        remote = f"http://{getpass.getuser()}:{token}@{url.removeprefix('http://')}/git/{app}.git"
         git = ["git", "-C", str(repository), "remote"]
         known = await asyncio.to_thread(subprocess.run, [*git, "get-url", REMOTE], capture_output=True)
         verb = "add" if known.returncode else "set-url"

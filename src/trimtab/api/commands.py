@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from trimtab.api.queries import found
-from trimtab.api.services import Services
+from trimtab.api.services import Services, Wired
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import (
     AbortRequested,
@@ -50,81 +50,85 @@ class Rollback(BaseModel):
     release: str | None = None
 
 
-def router(services: Services) -> APIRouter:
-    """The writing half of the API."""
-    routes = APIRouter(prefix="/api/v1", tags=["steer"])
+routes = APIRouter(prefix="/api/v1", tags=["steer"])
+"""The writing half of the API."""
 
-    @routes.post("/apps", status_code=201)
-    async def register(application: Application) -> AppView:
-        await services.source.create(application.name)
-        source = AppRegistered(application.branch, application.poll_url, application.poll_interval_s)
-        services.append(Recorded(app_object(application.name), source, reason="asked for by a person"))
-        return found(services.board().app(application.name), "the application is gone")
 
-    @routes.post("/apps/{app}/runs/{number}/cancel", status_code=202)
-    async def cancel(request: Request, app: str, number: int) -> Accepted:
-        run = found(services.board().run(app, number), f"there is no run {number} of {app}")
-        if run.status != "running":
-            raise failure("conflict", f"run {number} is not running: it {run.status}")
-        by = request.state.actor
-        return _accept(run_object(app, number), RunCancelRequested(by), by, f"run {number} is being cancelled")
+@routes.post("/apps", status_code=201)
+async def register(services: Wired, application: Application) -> AppView:
+    await services.source.create(application.name)
+    source = AppRegistered(application.branch, application.poll_url, application.poll_interval_s)
+    services.append(Recorded(app_object(application.name), source, reason="asked for by a person"))
+    return found(services.board().app(application.name), "the application is gone")
 
-    @routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)
-    async def steer(request: Request, app: str, name: str, command: str) -> Accepted:
-        """`command`: pause, resume, abort or promote the rollout that is under way."""
-        by: str = request.state.actor
-        facts: dict[str, tuple[Fact, str]] = {
-            "pause": (PauseRequested(by), "paused: the share stays, a rollback can still happen"),
-            "resume": (ResumeRequested(by), "going on"),
-            "abort": (AbortRequested(by), "going back to the stable release"),
-            "promote": (PromoteRequested(by), "going to 100 % without waiting for evidence"),
-        }
-        if command not in facts:
-            raise failure("not-found", f"there is no command {command}", f"one of: {', '.join(facts)}")
-        rollout = _under_way(EnvironmentId(app, name))
-        fact, said = facts[command]
-        if command == "promote" and rollout.step is None:
-            raise failure("conflict", "the candidate is not ready yet", "promote it once its first step has begun")
-        place = rollout_object(EnvironmentId(app, name), rollout.number)
-        return _accept(place, fact, by, said)
 
-    @routes.post("/apps/{app}/environments/{name}/rollback", status_code=202)
-    async def rollback(request: Request, app: str, name: str, wanted: Rollback) -> Accepted:
-        environment = EnvironmentId(app, name)
-        place = found(services.board().environment(environment), f"{app} has no environment {name}")
-        release = _release(app, wanted.release) if wanted.release else place.previous
-        if release is None:
-            raise failure("conflict", f"{environment} has run no other release yet")
-        if release == place.live:
-            raise failure("conflict", f"{short(release)} is live in {environment} already")
-        await services.artifacts.manifest(release)
-        by = request.state.actor
-        said = f"{environment} returns to {short(release)}"
-        return _accept(environment.object_id, RollbackRequested(release, by), by, said)
+@routes.post("/apps/{app}/runs/{number}/cancel", status_code=202)
+async def cancel(services: Wired, request: Request, app: str, number: int) -> Accepted:
+    run = found(services.board().run(app, number), f"there is no run {number} of {app}")
+    if run.status != "running":
+        raise failure("conflict", f"run {number} is not running: it {run.status}")
+    by = request.state.actor
+    return _accept(services, run_object(app, number), RunCancelRequested(by), by, f"run {number} is being cancelled")
 
-    def _accept(place: str, fact: Fact, by: str, said: str) -> Accepted:
-        services.append(Recorded(place, fact, reason=f"{by} asked for it", actor=by))
-        return Accepted(object=place, said=said)
 
-    def _under_way(environment: EnvironmentId) -> RolloutView:
-        place = found(services.board().environment(environment), f"{environment.app} has no such environment")
-        if place.rollout is None or place.rollout.ended:
-            hint = "`trimtab rollback` returns to an earlier release; a push starts a new rollout"
-            raise failure("conflict", f"no rollout is under way in {environment}", hint)
-        return place.rollout
+@routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)
+async def steer(services: Wired, request: Request, app: str, name: str, command: str) -> Accepted:
+    """`command`: pause, resume, abort or promote the rollout that is under way."""
+    by: str = request.state.actor
+    facts: dict[str, tuple[Fact, str]] = {
+        "pause": (PauseRequested(by), "paused: the share stays, a rollback can still happen"),
+        "resume": (ResumeRequested(by), "going on"),
+        "abort": (AbortRequested(by), "going back to the stable release"),
+        "promote": (PromoteRequested(by), "going to 100 % without waiting for evidence"),
+    }
+    if command not in facts:
+        raise failure("not-found", f"there is no command {command}", f"one of: {', '.join(facts)}")
+    rollout = _under_way(services, EnvironmentId(app, name))
+    fact, said = facts[command]
+    if command == "promote" and rollout.step is None:
+        raise failure("conflict", "the candidate is not ready yet", "promote it once its first step has begun")
+    place = rollout_object(EnvironmentId(app, name), rollout.number)
+    return _accept(services, place, fact, by, said)
 
-    def _release(app: str, wanted: str) -> Digest:
-        """The one release of the application whose digest begins so."""
-        start = wanted.removeprefix("sha256:")
-        if len(start) < MINIMUM_PREFIX:
-            raise failure("release-unknown", f"{wanted} is too short", f"give at least {MINIMUM_PREFIX} digits")
-        matching = [r.release for r in services.board().releases(app) if short_match(r.release, start)]
-        if len(matching) != 1:
-            what = "is no release" if not matching else "could be several releases"
-            raise failure("release-unknown", f"{wanted} {what} of {app}", "`trimtab releases` lists them")
-        return matching[0]
 
-    return routes
+@routes.post("/apps/{app}/environments/{name}/rollback", status_code=202)
+async def rollback(services: Wired, request: Request, app: str, name: str, wanted: Rollback) -> Accepted:
+    environment = EnvironmentId(app, name)
+    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    release = _release(services, app, wanted.release) if wanted.release else place.previous
+    if release is None:
+        raise failure("conflict", f"{environment} has run no other release yet")
+    if release == place.live:
+        raise failure("conflict", f"{short(release)} is live in {environment} already")
+    await services.artifacts.manifest(release)
+    by = request.state.actor
+    said = f"{environment} returns to {short(release)}"
+    return _accept(services, environment.object_id, RollbackRequested(release, by), by, said)
+
+
+def _accept(services: Services, place: str, fact: Fact, by: str, said: str) -> Accepted:
+    services.append(Recorded(place, fact, reason=f"{by} asked for it", actor=by))
+    return Accepted(object=place, said=said)
+
+
+def _under_way(services: Services, environment: EnvironmentId) -> RolloutView:
+    place = found(services.board().environment(environment), f"{environment.app} has no such environment")
+    if place.rollout is None or place.rollout.ended:
+        hint = "`trimtab rollback` returns to an earlier release; a push starts a new rollout"
+        raise failure("conflict", f"no rollout is under way in {environment}", hint)
+    return place.rollout
+
+
+def _release(services: Services, app: str, wanted: str) -> Digest:
+    """The one release of the application whose digest begins so."""
+    start = wanted.removeprefix("sha256:")
+    if len(start) < MINIMUM_PREFIX:
+        raise failure("release-unknown", f"{wanted} is too short", f"give at least {MINIMUM_PREFIX} digits")
+    matching = [r.release for r in services.board().releases(app) if short_match(r.release, start)]
+    if len(matching) != 1:
+        what = "is no release" if not matching else "could be several releases"
+        raise failure("release-unknown", f"{wanted} {what} of {app}", "`trimtab releases` lists them")
+    return matching[0]
 
 
 def short_match(release: Digest, start: str) -> bool:

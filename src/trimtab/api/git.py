@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from trimtab.api.services import Services
+from trimtab.api.services import Services, Wired
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.desired import environment_of, parse_desired
 from trimtab.core.model.facts import AppRegistered, Change, ChangeArrived, Recorded
@@ -43,34 +43,33 @@ class Reply(BaseModel):
     lines: list[str] = Field(default_factory=list)
 
 
-def router(services: Services) -> APIRouter:
-    """`/git/...` for people's Git, `/internal/git/...` for our own hooks."""
-    routes = APIRouter()
+routes = APIRouter()
+"""`/git/...` for people's Git, `/internal/git/...` for our own hooks."""
 
-    @routes.api_route("/git/{path:path}", methods=["GET", "POST"], include_in_schema=False)
-    async def serve(request: Request, path: str) -> StreamingResponse:
-        answer = await services.git_http.serve(
-            GitRequest(
-                method=request.method,
-                path=f"/{path}",
-                query=request.url.query,
-                headers=dict(request.headers),
-                body=request.stream(),
-                user=request.state.actor,
-            )
+
+@routes.api_route("/git/{path:path}", methods=["GET", "POST"], include_in_schema=False)
+async def serve(services: Wired, request: Request, path: str) -> StreamingResponse:
+    answer = await services.git_http.serve(
+        GitRequest(
+            method=request.method,
+            path=f"/{path}",
+            query=request.url.query,
+            headers=dict(request.headers),
+            body=request.stream(),
+            user=request.state.actor,
         )
-        return StreamingResponse(answer.body, answer.status, dict(answer.headers))
+    )
+    return StreamingResponse(answer.body, answer.status, dict(answer.headers))
 
-    @routes.post("/internal/git/{hook}", include_in_schema=False)
-    async def hook(hook: Literal["pre-receive", "post-receive"], push: Push) -> Reply:
-        if hook == "pre-receive":
-            return await _check_state(services, push)
-        if push.repository == STATE:
-            services.wake()
-            return Reply(lines=["Trimtab compares what runs with what Git says now."])
-        return await _pushed(services, push)
 
-    return routes
+@routes.post("/internal/git/{hook}", include_in_schema=False)
+async def hook(services: Wired, hook: Literal["pre-receive", "post-receive"], push: Push) -> Reply:
+    if hook == "pre-receive":
+        return await _check_state(services, push)
+    if push.repository == STATE:
+        services.wake()
+        return Reply(lines=["Trimtab compares what runs with what Git says now."])
+    return await _pushed(services, push)
 
 
 async def _pushed(services: Services, push: Push) -> Reply:

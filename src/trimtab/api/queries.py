@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from trimtab.api.services import Services
+from trimtab.api.services import Services, Wired
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import FACTS
 from trimtab.core.model.identity import EnvironmentId, app_of
@@ -36,77 +36,88 @@ CHUNK_BYTES = 64 * 1024
 T = TypeVar("T")
 
 
-def router(services: Services) -> APIRouter:
-    """The reading half of the API."""
-    routes = APIRouter(prefix="/api/v1", tags=["read"])
+routes = APIRouter(prefix="/api/v1", tags=["read"])
+"""The reading half of the API."""
 
-    @routes.get("/status")
-    async def status() -> StatusView:
-        apps = services.board().apps()
-        places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
-        instances = {str(place): await _instances(services, place) for place in places}
-        return StatusView(services.version, apps, instances=instances)
 
-    @routes.get("/apps/{app}")
-    async def app_view(app: str) -> AppView:
-        return found(services.board().app(app), f"there is no application {app}")
+@routes.get("/status")
+async def status(services: Wired) -> StatusView:
+    apps = services.board().apps()
+    places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
+    instances = {str(place): await _instances(services, place) for place in places}
+    return StatusView(services.version, apps, instances=instances)
 
-    @routes.get("/apps/{app}/overview")
-    async def overview(app: str, limit: Annotated[int, Query(ge=1, le=100)] = 5) -> OverviewView:
-        return found(services.board().overview(app, limit), f"there is no application {app}")
 
-    @routes.get("/apps/{app}/runs")
-    async def runs(app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[RunView, ...]:
-        await app_view(app)
-        return services.board().runs(app)[:limit]
+@routes.get("/apps/{app}")
+async def app_view(services: Wired, app: str) -> AppView:
+    return found(services.board().app(app), f"there is no application {app}")
 
-    @routes.get("/apps/{app}/runs/{number}")
-    async def run(app: str, number: int) -> RunView:
-        return found(services.board().run(app, number), f"there is no run {number} of {app}")
 
-    @routes.get("/apps/{app}/releases")
-    async def releases(app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[ReleaseView, ...]:
-        await app_view(app)
-        return services.board().releases(app)[:limit]
+@routes.get("/apps/{app}/overview")
+async def overview(services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=100)] = 5) -> OverviewView:
+    return found(services.board().overview(app, limit), f"there is no application {app}")
 
-    @routes.get("/apps/{app}/environments/{name}")
-    async def environment(app: str, name: str) -> EnvironmentView:
-        known = services.board().environment(EnvironmentId(app, name))
-        return found(known, f"{app} has no environment {name}")
 
-    @routes.get("/apps/{app}/environments/{name}/rollouts")
-    async def rollouts(
-        app: str, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
-    ) -> tuple[RolloutView, ...]:
-        await environment(app, name)
-        return services.board().rollouts(EnvironmentId(app, name))[:limit]
+@routes.get("/apps/{app}/runs")
+async def runs(services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[RunView, ...]:
+    await app_view(services, app)
+    return services.board().runs(app)[:limit]
 
-    @routes.get("/history")
-    async def history(
-        app: str = "",
-        after: Annotated[int, Query(ge=0)] = 0,
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
-        routine: bool = False,
-    ) -> tuple[HistoryEntry, ...]:
-        """Oldest first. Without `after`: the newest `limit` entries."""
-        return _history(services, app, after, limit, routine)
 
-    @routes.get("/events")
-    async def events(request: Request, after: int | None = None) -> StreamingResponse:
-        """Server-sent events: one for each fact from now on (or `after` a number); `data` is a history entry."""
-        begin = services.board().seq if after is None else after
-        return StreamingResponse(_events(services, request, begin), media_type="text/event-stream")
+@routes.get("/apps/{app}/runs/{number}")
+async def run(services: Wired, app: str, number: int) -> RunView:
+    return found(services.board().run(app, number), f"there is no run {number} of {app}")
 
-    @routes.get("/logs/{process:path}")
-    async def logs(
-        request: Request, process: str, follow: bool = False, tail: Annotated[int, Query(ge=0)] = 0
-    ) -> StreamingResponse:
-        """A step's or an instance's output, by the process's name. `tail`: only the last so many lines."""
-        if await services.processes.status(process) is None:
-            raise failure("not-found", f"there is no log of {process}", "`trimtab status` and `trimtab runs` name them")
-        return StreamingResponse(_log(services, request, process, follow, tail), media_type="text/plain; charset=utf-8")
 
-    return routes
+@routes.get("/apps/{app}/releases")
+async def releases(
+    services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+) -> tuple[ReleaseView, ...]:
+    await app_view(services, app)
+    return services.board().releases(app)[:limit]
+
+
+@routes.get("/apps/{app}/environments/{name}")
+async def environment(services: Wired, app: str, name: str) -> EnvironmentView:
+    known = services.board().environment(EnvironmentId(app, name))
+    return found(known, f"{app} has no environment {name}")
+
+
+@routes.get("/apps/{app}/environments/{name}/rollouts")
+async def rollouts(
+    services: Wired, app: str, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+) -> tuple[RolloutView, ...]:
+    await environment(services, app, name)
+    return services.board().rollouts(EnvironmentId(app, name))[:limit]
+
+
+@routes.get("/history")
+async def history(
+    services: Wired,
+    app: str = "",
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+    routine: bool = False,
+) -> tuple[HistoryEntry, ...]:
+    """Oldest first. Without `after`: the newest `limit` entries."""
+    return _history(services, app, after, limit, routine)
+
+
+@routes.get("/events")
+async def events(services: Wired, request: Request, after: int | None = None) -> StreamingResponse:
+    """Server-sent events: one for each fact from now on (or `after` a number); `data` is a history entry."""
+    begin = services.board().seq if after is None else after
+    return StreamingResponse(_events(services, request, begin), media_type="text/event-stream")
+
+
+@routes.get("/logs/{process:path}")
+async def logs(
+    services: Wired, request: Request, process: str, follow: bool = False, tail: Annotated[int, Query(ge=0)] = 0
+) -> StreamingResponse:
+    """A step's or an instance's output, by the process's name. `tail`: only the last so many lines."""
+    if await services.processes.status(process) is None:
+        raise failure("not-found", f"there is no log of {process}", "`trimtab status` and `trimtab runs` name them")
+    return StreamingResponse(_log(services, request, process, follow, tail), media_type="text/plain; charset=utf-8")
 
 
 def found(value: T | None, message: str) -> T:

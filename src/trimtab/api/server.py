@@ -12,10 +12,11 @@ from trimtab.api.services import Services
 def create_api(services: Services) -> FastAPI:
     """The API over its services. OpenAPI is at `/api/v1/openapi.json`."""
     api = FastAPI(title="Trimtab", version=services.version, openapi_url="/api/v1/openapi.json", redoc_url=None)
+    api.state.services = services
     problems.install(api)
-    api.include_router(queries.router(services))
-    api.include_router(commands.router(services))
-    api.include_router(git.router(services))
+    api.include_router(queries.routes)
+    api.include_router(commands.routes)
+    api.include_router(git.routes)
 
     @api.get("/healthz", tags=["read"])
     async def healthz() -> dict[str, str]:

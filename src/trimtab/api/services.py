@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from trimtab.core.model.facts import Recorded
 from trimtab.ports.artifacts import Artifacts
@@ -42,3 +45,12 @@ class Services:
     def append(self, *facts: Recorded) -> None:
         self.store.append(facts, self.clock.now())
         self.wake()
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Wired = Annotated[Services, Depends(_services)]
+"""What an endpoint declares to get the services of the API it belongs to."""

@@ -125,7 +125,7 @@ class Engine:
             lane = self._lane(entry)
             if lane not in self._acting:
                 self._spawn(self._acting, lane, self._act(entry))
-        next_due = self._store.next_due()
+        next_due = self._store.next_due(self._owner)
         if self._deciding or self._acting:
             return BUSY_WAIT_S if next_due is not None and next_due <= now else IDLE_WAIT_S
         return IDLE_WAIT_S if next_due is None else min(IDLE_WAIT_S, max(0.0, next_due - now))
