@@ -53,6 +53,13 @@ class EnvoyRig:
         host, port = server.getsockname()
         return Endpoint(host, port)
 
+    def unshared_address(self) -> Endpoint:
+        """Where another program listens that shares its port with nobody."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self._taken.append(server)
+        host, port = server.getsockname()
+        return Endpoint(host, port)
+
     async def instance(self, release: Digest) -> Endpoint:
         upstream = Upstream({OLD: "old", NEW: "new"}[release])
         endpoint = await upstream.start()
