@@ -59,11 +59,6 @@ class Database:
         with self._explained():
             return self._connection.execute(statement, parameters or {}).fetchall()
 
-    def change(self, statement: str, parameters: Parameters) -> int:
-        """How many rows the statement changed."""
-        with self._explained():
-            return self._connection.execute(statement, parameters).rowcount
-
     def close(self) -> None:
         self._connection.close()
 

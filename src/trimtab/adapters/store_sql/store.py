@@ -49,9 +49,8 @@ class SqliteStore:
     ) -> tuple[Recorded, ...]:
         statement = statements.read_facts(of_objects=bool(object_prefix), kinds=len(kinds), newest_first=newest_first)
         named_kinds = {f"kind{i}": kind for i, kind in enumerate(kinds)}
-        rows = self._database.execute(
-            statement, {"after": after, "limit": limit, **_range(object_prefix), **named_kinds}
-        )
+        page = {"after": 0 if newest_first else after, "limit": limit}
+        rows = self._database.execute(statement, {**page, **_range(object_prefix), **named_kinds})
         return tuple(map(_recorded, rows))
 
     def _record(self, facts: Iterable[Recorded], now: float, own: ObjectId | None = None) -> tuple[Recorded, ...]:
@@ -153,12 +152,13 @@ class SqliteStore:
     def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
         with self._database.writing():
             self._require(entry.object, entry.fence)
-            if self._database.change(statements.CARRIED_OUT, {"id": entry.id}):
+            if self._database.execute(statements.TAKE_OUT, {"id": entry.id}):
+                self._database.execute(statements.CARRIED_OUT, {"id": entry.id})
                 self._record(facts, now)
 
     def postpone(self, entry: OutboxEntry, until: float) -> None:
         with self._database.writing():
-            self._database.change(statements.POSTPONE, {"id": entry.id, "fence": entry.fence, "until": until})
+            self._database.execute(statements.POSTPONE, {"id": entry.id, "fence": entry.fence, "until": until})
 
     def close(self) -> None:
         self._database.close()

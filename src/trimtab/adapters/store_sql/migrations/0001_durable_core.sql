@@ -26,7 +26,7 @@ CREATE TABLE facts (
 );
 
 CREATE UNIQUE INDEX facts_key ON facts (key) WHERE key IS NOT NULL;
-CREATE INDEX facts_of_object ON facts (object, seq);
+CREATE INDEX facts_of_object ON facts (object, kind, seq);
 CREATE INDEX facts_of_kind ON facts (kind, seq);
 
 -- Facts that their object's decision has not seen yet.
@@ -36,7 +36,7 @@ CREATE TABLE inbox (
     PRIMARY KEY (object, seq)
 );
 
--- A row that is done stays, without its action: its id must never be stored again.
+-- Actions to carry out: few rows at any time.
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -44,8 +44,8 @@ CREATE TABLE outbox (
     kind TEXT NOT NULL,
     action TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
-    due_at DOUBLE PRECISION NOT NULL,
-    done BOOLEAN NOT NULL DEFAULT FALSE
+    due_at DOUBLE PRECISION NOT NULL
 );
 
-CREATE INDEX outbox_pending ON outbox (object, seq) WHERE NOT done;
+-- The ids of actions that are done: none of them is ever stored again.
+CREATE TABLE carried_out (id TEXT PRIMARY KEY);

@@ -1,0 +1,86 @@
+"""Several controllers on one file, and controllers that end in the middle of a write. Real processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.store import worker
+from trimtab.adapters.store_sql.store import SqliteStore
+
+PATIENCE_S = 60.0
+
+spawn = multiprocessing.get_context("spawn")
+
+
+def start(work: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=work, args=(*arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def receive(connection: Connection) -> Any:
+    assert connection.poll(PATIENCE_S), "the process does not answer"
+    return connection.recv()
+
+
+def verified(path: Path) -> int:
+    store = SqliteStore(path)
+    try:
+        return worker.verify(store)
+    finally:
+        store.close()
+
+
+def test_controllers_that_race_lose_no_tick(tmp_path: Path) -> None:
+    """Leases so short that they take the object from each other all the time, from the file's creation on."""
+    path = tmp_path / "store.db"
+    racers = [start(worker.work_until, path, owner, 150, 0.001) for owner in ("ann", "bob", "cid")]
+    stored = [receive(result) for _, result in racers]
+    for process, _ in racers:
+        process.join(PATIENCE_S)
+    assert sum(stored) == verified(path) >= 150
+    store = SqliteStore(path)
+    row = store.get(worker.COUNTER)
+    store.close()
+    assert row is not None
+    assert row.fence > 3, "it changed hands"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_controller_killed_at_any_moment_leaves_one_story(seed: int, tmp_path: Path) -> None:
+    chance, path = random.Random(seed), tmp_path / "store.db"
+    reached = 0
+    for _ in range(4):
+        process, progress = start(worker.work_until_killed, path)
+        said = receive(progress)
+        time.sleep(chance.uniform(0.0, 0.08))  # not for anything to happen: the kill is to come at any moment
+        process.kill()
+        process.join(PATIENCE_S)
+        while progress.poll():
+            try:
+                said = progress.recv()
+            except EOFError:
+                break
+        stored = verified(path)
+        assert stored >= said > reached, "what was stored stays stored"
+        reached = stored
+
+
+def test_a_full_disk_leaves_the_last_commit_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    process, result = start(worker.work_until_the_disk_is_full, path, 300_000)
+    number, code = receive(result)
+    process.join(PATIENCE_S)
+    assert code in ("store-full", "store-unwritable")
+    assert verified(path) == number > 0

@@ -1,0 +1,138 @@
+"""Whatever is done in whatever order, the real store and the one in memory tell the same story."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from trimtab.adapters.store_sql.store import SqliteStore
+from trimtab.codec import encode_action
+from trimtab.core.errors import StaleFence
+from trimtab.core.model.actions import CancelSteps
+from trimtab.core.model.facts import ActionDone, PauseRequested, Recorded
+from trimtab.ports.store import Claim, OutboxEntry, Store
+from trimtab.testing.memory_store import MemoryStore
+
+T = TypeVar("T")
+
+OWNERS = ("ann", "bob")
+OBJECTS = ("app/shop", "run/shop/1", "run/shop/2")
+owners = st.sampled_from(OWNERS)
+objects = st.sampled_from(OBJECTS)
+facts = st.lists(
+    st.builds(
+        Recorded,
+        objects,
+        st.builds(PauseRequested, st.sampled_from(("p", "q"))) | st.builds(ActionDone, st.just("a"), st.just("b")),
+        key=st.sampled_from((None, "k1", "k2", "k3")),
+    ),
+    max_size=3,
+)
+keys = st.lists(st.sampled_from("abc"), max_size=2)
+delays = st.sampled_from((0.0, 0.5, 3.0, 6.0))
+
+
+class Stores(RuleBasedStateMachine):
+    claims: Bundle[Claim] = Bundle("claims")
+    entries: Bundle[OutboxEntry] = Bundle("entries")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.real: Store = SqliteStore(Path(self.folder.name) / "store.db")
+        self.model: Store = MemoryStore()
+        self.now = 1.0
+
+    def both(self, ask: Callable[[Store], T]) -> T | str:
+        answers = [_answer(ask, store) for store in (self.real, self.model)]
+        assert answers[0] == answers[1]
+        return answers[0]
+
+    @initialize()
+    def empty(self) -> None:
+        self.both(lambda store: store.append([Recorded("app/shop", PauseRequested("p"))], self.now))
+
+    @rule(delay=delays)
+    def time_passes(self, delay: float) -> None:
+        self.now += delay
+
+    @rule(facts=facts)
+    def append(self, facts: Sequence[Recorded]) -> None:
+        self.both(lambda store: store.append(facts, self.now))
+
+    @rule(target=claims, object_id=objects, owner=owners)
+    def claim(self, object_id: str, owner: str) -> Claim | MultipleResults[Claim]:
+        claim = self.both(lambda store: store.claim(object_id, owner, self.now, 4.0))
+        return claim if isinstance(claim, Claim) else multiple()
+
+    @rule(claim=claims, facts=facts, keys=keys, wake_in=st.none() | delays, ended=st.booleans())
+    def commit(
+        self, claim: Claim, facts: Sequence[Recorded], keys: list[str], wake_in: float | None, ended: bool
+    ) -> None:
+        action = encode_action(CancelSteps("shop", 1))
+        todo = [OutboxEntry(f"{claim.object}#{key}", claim.object, claim.fence, "CancelSteps", action) for key in keys]
+        wake_at = None if wake_in is None else self.now + wake_in
+        self.both(
+            lambda store: store.commit(
+                claim, state=f'"{self.now}"', facts=facts, todo=todo, wake_at=wake_at, ended=ended, now=self.now
+            )
+        )
+
+    @rule(target=entries, owner=owners)
+    def look_into_the_outbox(self, owner: str) -> MultipleResults[OutboxEntry]:
+        offered = self.both(lambda store: store.outbox(self.now, owner))
+        assert isinstance(offered, tuple)
+        return multiple(*offered)
+
+    @rule(entry=entries, facts=facts)
+    def done(self, entry: OutboxEntry, facts: Sequence[Recorded]) -> None:
+        self.both(lambda store: store.done(entry, facts, self.now))
+
+    @rule(entry=entries, delay=delays)
+    def postpone(self, entry: OutboxEntry, delay: float) -> None:
+        self.both(lambda store: store.postpone(entry, self.now + delay))
+
+    @rule(owner=owners)
+    def release_leases(self, owner: str) -> None:
+        self.both(lambda store: store.release_leases(owner))
+
+    @rule(
+        after=st.integers(0, 8),
+        limit=st.integers(1, 4),
+        prefix=st.sampled_from(("", "run/", "run/shop/1", "x")),
+        kinds=st.sampled_from(((), ("PauseRequested",), ("ActionDone", "PauseRequested"))),
+        newest_first=st.booleans(),
+    )
+    def read(self, after: int, limit: int, prefix: str, kinds: tuple[str, ...], newest_first: bool) -> None:
+        self.both(
+            lambda store: store.facts(
+                after=after, limit=limit, object_prefix=prefix, kinds=kinds, newest_first=newest_first
+            )
+        )
+
+    @invariant()
+    def they_agree(self) -> None:
+        self.both(lambda store: (store.facts(), store.objects("")))
+        self.both(lambda store: [(store.due(self.now, owner), store.next_due(owner)) for owner in OWNERS])
+        self.both(lambda store: [store.pending(object_id) for object_id in OBJECTS])
+
+    def teardown(self) -> None:
+        self.real.close()
+        self.folder.cleanup()
+
+
+def _answer(ask: Callable[[Store], T], store: Store) -> T | str:
+    try:
+        return ask(store)
+    except StaleFence as stale:
+        return str(stale)
+
+
+TestStores = Stores.TestCase
+TestStores.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
