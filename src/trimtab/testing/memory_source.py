@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trimtab.core.errors import failure
@@ -91,7 +91,7 @@ class MemorySource:
         if after in self._repository(app).commits:
             while (parent := found[-1].parent) is not None and parent != after:
                 found.append(self._commit(app, parent))
-        return tuple(commit.change for commit in reversed(found))
+        return tuple(replace(commit.change, branch=branch) for commit in reversed(found))
 
     async def read(self, app: str, commit: str, path: str) -> bytes | None:
         await self.faults.here("read")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.adapters.git.user import User
-from trimtab.adapters.git import GitSource
+from trimtab.adapters.git import GitSource, GitStateRepository
 from trimtab.testing.memory_source import File, MemorySource
+from trimtab.testing.memory_state_repository import MemoryStateRepository
 
 
 class GitSourceLab:
@@ -69,3 +70,36 @@ class MemorySourceLab:
 
     def address(self, app: str) -> str:
         return self.source.address(app)
+
+
+class GitStateLab:
+    def __init__(self, folder: Path) -> None:
+        self.repository = GitStateRepository(folder / "home")
+        self._folder = folder
+        self._user: User | None = None
+
+    async def push(
+        self, files: Mapping[str, bytes | None], *, author: str = "Ada", subject: str = "Edit by hand"
+    ) -> str:
+        user = await self.user()
+        user.pull()
+        changes = {path: None if content is None else File(content) for path, content in files.items()}
+        commit = user.commit(changes, subject, author)
+        user.push()
+        return commit
+
+    async def user(self) -> User:
+        await self.repository.head()
+        if self._user is None:
+            self._user = User(self._folder / "user", str(self._folder / "home" / "state.git"))
+        return self._user
+
+
+class MemoryStateLab:
+    def __init__(self, _: Path) -> None:
+        self.repository = MemoryStateRepository()
+
+    async def push(
+        self, files: Mapping[str, bytes | None], *, author: str = "Ada", subject: str = "Edit by hand"
+    ) -> str:
+        return self.repository.push(files, author=author, subject=subject)

@@ -99,9 +99,7 @@ class Repository:
 
     async def has_commit(self, commit: str) -> bool:
         """Whether there is a commit of this id (or the beginning of one)."""
-        if _ID.fullmatch(commit) is None:
-            return False
-        return (await self.git("cat-file", "-e", f"{commit}^{{commit}}", ok=None)).code == 0
+        return is_id(commit) and (await self.git("cat-file", "-e", f"{commit}^{{commit}}", ok=None)).code == 0
 
     async def require_commit(self, commit: str) -> None:
         """Raises `TrimtabError` (`git-commit-missing`) when the repository has no such commit."""
@@ -111,3 +109,8 @@ class Repository:
                 f"{self.path.name} has no commit {commit[:80]}",
                 "push the branch again that it was on",
             )
+
+
+def is_id(commit: str) -> bool:
+    """Whether this can be a commit's id, and so neither an option nor an expression."""
+    return _ID.fullmatch(commit) is not None

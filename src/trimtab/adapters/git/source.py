@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trimtab.adapters.git import remote
 from trimtab.adapters.git.layout import STATE, app_path, repository_names
-from trimtab.adapters.git.repository import Repository, create
+from trimtab.adapters.git.repository import Repository, create, is_id
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import Change
 
@@ -84,7 +84,7 @@ class GitSource:
                 _tracked(repository, commit),
                 repository.git(
                     f"--work-tree={half_written}",
-                    *("read-tree", "--reset", "-u", commit),
+                    *("read-tree", "--reset", "-u", f"{commit}^{{tree}}"),
                     env={"GIT_INDEX_FILE": str(index)},
                 ),
             )
@@ -117,6 +117,8 @@ async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:
 
 
 async def _tracked(repository: Repository, commit: str) -> tuple[str, ...]:
+    if not is_id(commit):
+        await repository.require_commit(commit)
     try:
         listing = (await repository.git("ls-tree", "-r", "-z", "--full-tree", commit)).stdout
     except TrimtabError:

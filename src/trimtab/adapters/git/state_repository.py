@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from trimtab.adapters.git.command import git_failed
 from trimtab.adapters.git.layout import STATE, STATE_BRANCH, repository_path
 from trimtab.adapters.git.repository import Repository, create
 from trimtab.core.errors import TrimtabError, failure
@@ -146,16 +147,9 @@ class GitStateRepository:
         done = await self._repository.git(
             "update-ref", "-m", "write", "--create-reflog", _REF, commit, head or "0" * len(commit), ok=None
         )
-        if done.code == 0:
-            return True
-        if await self.head() == head and "File exists" not in done.stderr:
-            raise failure(
-                "git-failed",
-                f"cannot move {STATE_BRANCH}: {done.complaint}",
-                "see that the repository is writable and its disk has space",
-                self._repository.path.name,
-            )
-        return False
+        if done.code != 0 and await self.head() == head:
+            raise git_failed("update-ref", done, self._repository.path.name)
+        return done.code == 0
 
 
 def _one_line(text: str) -> str:
