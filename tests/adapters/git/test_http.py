@@ -121,8 +121,9 @@ async def test_pushes_at_once_are_all_taken(tmp_path: Path) -> None:
 
 
 async def nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
+        yield chunk
 
 
 @pytest.mark.parametrize(
