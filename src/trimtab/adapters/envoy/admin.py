@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import httpx
-
+from trimtab.adapters.envoy.unix_http import UnixHttp
 from trimtab.core.errors import failure
 
 _TIMEOUT_S = 2.0
-_ATTEMPTS = 2
 
 
 class Admin:
     """Questions to a running Envoy. Each raises `TrimtabError` (`gateway-down`) when Envoy does not answer."""
 
     def __init__(self, socket_path: str) -> None:
-        transport = httpx.AsyncHTTPTransport(uds=socket_path)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://envoy", timeout=_TIMEOUT_S)
+        self._http = UnixHttp(socket_path, _TIMEOUT_S)
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        self._http.close()
 
     async def is_live(self) -> bool:
         """Whether Envoy has finished its start."""
@@ -70,23 +68,18 @@ class Admin:
         await self._text("POST", "/drain_listeners")
 
     async def _json(self, path: str, **query: str) -> dict[str, Any]:
-        response = await self._request("GET", path, query)
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = json.loads(await self._request("GET", path, query))
         return answer
 
     async def _text(self, method: str, path: str, **query: str) -> str:
-        return (await self._request(method, path, query)).text
+        return (await self._request(method, path, query)).decode()
 
-    async def _request(self, method: str, path: str, query: Mapping[str, str]) -> httpx.Response:
-        """A connection kept from before Envoy was restarted fails once; everything asked here may be asked twice."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return await self._client.request(method, path, params=query)
-            except httpx.TransportError as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise failure(
-                        "gateway-down",
-                        f"the gateway (Envoy) does not answer: {type(error).__name__}",
-                        "it is restarted by itself; see its log if this stays",
-                    ) from error
-        raise AssertionError("unreachable: every attempt returns or raises")
+    async def _request(self, method: str, path: str, query: Mapping[str, str]) -> bytes:
+        try:
+            return await self._http.request(method, path, query)
+        except OSError as error:
+            raise failure(
+                "gateway-down",
+                f"the gateway (Envoy) does not answer: {error or type(error).__name__}",
+                "it is restarted by itself; see its log if this stays",
+            ) from error

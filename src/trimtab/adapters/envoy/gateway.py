@@ -94,7 +94,7 @@ class EnvoyGateway:
             with suppress(asyncio.CancelledError):
                 await self._housekeeping
         await self._leases.close()
-        await self._admin.close()
+        self._admin.close()
         self._meter.close()
         self._sockets.close()
 
@@ -187,7 +187,7 @@ class EnvoyGateway:
                 await self._ensure_address(route)
                 raise
             self._arms[route.environment] = resources.arms_of(resources.route_configuration(route))
-            self._leases.revoke(route.environment, unless=route.lease)
+            # A share that was granted before its route came takes hold, one whose route is gone goes.
             self._leases.push()
 
     async def lease(self, environment: EnvironmentId, lease: str, weight_pct: float, fence: int) -> None:
@@ -197,12 +197,10 @@ class EnvoyGateway:
     async def reading(self, environment: EnvironmentId) -> TrafficReading:
         name = environment_name(environment)
         try:
-            document, listening, runtime, hosts = await asyncio.gather(
-                self._admin.route_configuration(name),
-                self._admin.listening(name),
-                self._admin.runtime(),
-                self._admin.hosts(name),
-            )
+            document = await self._admin.route_configuration(name)
+            listening = await self._admin.listening(name)
+            runtime = await self._admin.runtime()
+            hosts = await self._admin.hosts(name)
         except TrimtabError as error:
             return TrafficReading(problem=error.problem)
         if document is None or listening is None:
@@ -242,7 +240,7 @@ class EnvoyGateway:
             await self._publisher.publish([listeners_update(one for one in listeners if one["name"] != name)])
             self._files.delete(resources.routes_file(environment))
             self._arms.pop(environment, None)
-            self._leases.revoke(environment, unless=None)
+            self._leases.push()
             clusters = self._files.resources(CLUSTERS_FILE)
             await self._drop_clusters(
                 [document["name"] for document in clusters if resources.release_of(document)[0] == environment]

@@ -72,12 +72,6 @@ class LeaseServer:
             self._shares.pop(environment, None)
         self.push()
 
-    def revoke(self, environment: EnvironmentId, *, unless: str | None) -> None:
-        """Take away the environment's share unless it was granted under the lease `unless`."""
-        share = self._shares.get(environment)
-        if share is not None and share.lease != unless:
-            self.grant(environment, share.lease, 0)
-
     def push(self) -> None:
         """Tell every connected Envoy at once, and come back when the next share ends."""
         self._drop_expired()

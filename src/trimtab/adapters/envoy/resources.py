@@ -175,7 +175,7 @@ def _routes(route: Route, arms: Arms) -> list[Document]:
 
 
 def _weighted(stable: str, candidate: str, lease: str | None, sticky: StickySpec | None) -> list[Document]:
-    # The candidate comes last: with a hash, a growing share then keeps everybody who is on the candidate already.
+    # The weights always add up to the same total: with a hash, a growing share then keeps everybody it had.
     clusters: Document = {"clusters": [{"name": stable, "weight": TOTAL_WEIGHT}, {"name": candidate, "weight": 0}]}
     if lease is not None:
         clusters["runtime_key_prefix"] = lease_prefix(lease)
