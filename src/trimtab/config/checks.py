@@ -1,0 +1,176 @@
+"""What no setting says for itself: names that refer to others, addresses that collide, weights in order.
+
+These checks read the nodes, not the validated file, and pass over what is wrong by itself: so all problems of a file
+are found at once, whichever of them keep it from being valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic_core import PydanticCustomError
+
+from trimtab.config.defaults import CANARY, CANARY_STEP, ENVIRONMENT, ENVIRONMENT_NAME, SERVICE
+from trimtab.config.flaws import Flaw
+from trimtab.config.nodes import MappingNode, Path, key_place, plain, value_place
+from trimtab.config.quantities import (
+    parse_duration,
+    parse_listen,
+    parse_percent,
+    show_duration,
+    show_percent,
+)
+from trimtab.config.validation import nearest
+
+T = TypeVar("T")
+_EVERY_ADDRESS = ("0.0.0.0", "::")
+
+
+def check(root: MappingNode) -> Iterator[Flaw]:
+    """Every flaw between settings."""
+    file = plain(root)
+    environments = _mapping(file.get("environments", {ENVIRONMENT_NAME: {}}))
+    yield from _check_needs(root, _mapping(file.get("pipeline")))
+    yield from _check_parts(root, _mapping(_mapping(file.get("release")).get("parts")))
+    yield from _check_addresses(root, environments)
+    yield from _check_port_variable(root, _mapping(file.get("service")), environments)
+    for name, environment in environments.items():
+        strategy = _mapping(_mapping(environment).get("strategy"))
+        yield from _check_canary(root, ("environments", name, "strategy", "canary"), _mapping(strategy.get("canary")))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str) else value if isinstance(value, list) else []
+
+
+def _parsed(parse: Callable[[Any], T], value: Any) -> T | None:
+    try:
+        return parse(value)
+    except PydanticCustomError:
+        return None
+
+
+# --- steps of the pipeline -----------------------------------------------------------------------------------------
+
+
+def _check_needs(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
+    needs: dict[str, list[str]] = {}
+    for name, step in pipeline.items():
+        wanted = _listed(_mapping(step).get("needs"))
+        for index, need in enumerate(wanted):
+            place = value_place(root, ("pipeline", name, "needs", index))
+            if isinstance(need, str) and need not in pipeline:
+                message = f"step `{name}` needs `{need}`, which is no step"
+                yield Flaw(
+                    place, "config-unknown-step", message, nearest(need, (key for key in pipeline if key != name))
+                )
+            elif need in wanted[:index]:
+                yield Flaw(place, "config-duplicate", f"step `{name}` needs `{need}` twice", "remove one of them")
+        needs[name] = [need for need in wanted if isinstance(need, str) and need in pipeline]
+    for circle in _circles(needs):
+        way = " → ".join(f"`{name}`" for name in (*circle, circle[0]))
+        message = f"steps wait for each other: {way}" if len(circle) > 1 else f"step `{circle[0]}` needs itself"
+        place = key_place(root, ("pipeline", circle[0], "needs"))
+        yield Flaw(place, "config-cycle", message, "remove one of these `needs`")
+
+
+def _circles(needs: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
+    """Circles that share no step, each from its first step in the file's order."""
+    left = dict(needs)
+    while left := _without_ends(left):
+        way = [next(iter(left))]
+        while (following := next(need for need in left[way[-1]] if need in left)) not in way:
+            way.append(following)
+        circle = way[way.index(following) :]
+        first = circle.index(min(circle, key=list(needs).index))
+        yield (*circle[first:], *circle[:first])
+        left = {name: wanted for name, wanted in left.items() if name not in circle}
+
+
+def _without_ends(needs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Only the steps that can never start, because each needs another such step."""
+    stuck = dict(needs)
+    while free := [name for name, wanted in stuck.items() if not any(need in stuck for need in wanted)]:
+        for name in free:
+            del stuck[name]
+    return stuck
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def _check_parts(root: MappingNode, parts: Mapping[str, Any]) -> Iterator[Flaw]:
+    owners: dict[str, str] = {}
+    for name, paths in parts.items():
+        for index, path in enumerate(_listed(paths)):
+            same = str(path).removeprefix("./").rstrip("/")
+            if owner := owners.get(same):
+                message = f"the path `{path}` of part `{name}` is already in part `{owner}`"
+                place = value_place(root, ("release", "parts", name, index))
+                yield Flaw(place, "config-duplicate", message, "keep one of them")
+            owners.setdefault(same, name)
+
+
+def _check_addresses(root: MappingNode, environments: Mapping[str, Any]) -> Iterator[Flaw]:
+    taken: list[tuple[str, str, int]] = []
+    for name, environment in environments.items():
+        address = _address(_mapping(environment))
+        if address is None:
+            continue
+        host, port = address
+        for other, other_host, other_port in taken:
+            if port == other_port and (host == other_host or host in _EVERY_ADDRESS or other_host in _EVERY_ADDRESS):
+                key = "listen" if "listen" in _mapping(environment) else "port"
+                message = f"environments `{other}` and `{name}` both listen on port {port}"
+                place = value_place(root, ("environments", name, key))
+                yield Flaw(place, "config-conflict", message, "give one of them another `port`")
+                break
+        taken.append((name, host, port))
+
+
+def _address(environment: Mapping[str, Any]) -> tuple[str, int] | None:
+    if isinstance(listen := environment.get("listen"), str):
+        return _parsed(parse_listen, listen)
+    port = environment.get("port", ENVIRONMENT.port)
+    return (ENVIRONMENT.host, port) if isinstance(port, int) else None
+
+
+def _check_port_variable(
+    root: MappingNode, service: Mapping[str, Any], environments: Mapping[str, Any]
+) -> Iterator[Flaw]:
+    variable = service.get("port", SERVICE.port_env)
+    groups: list[tuple[Path, Any]] = [(("service", "env"), service.get("env"))]
+    groups += [(("environments", name, "env"), _mapping(spec).get("env")) for name, spec in environments.items()]
+    for path, variables in groups:
+        if variable in _mapping(variables):
+            message = f"`{variable}` is set here, but it is the variable that gives every instance its own port"
+            hint = "remove it, or let `service.port` name another variable"
+            yield Flaw(key_place(root, (*path, variable)), "config-conflict", message, hint)
+
+
+def _check_canary(root: MappingNode, path: Path, canary: Mapping[str, Any]) -> Iterator[Flaw]:
+    steps = canary.get("steps")
+    before, whole_s = 0.0, 0.0
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        settings = step if isinstance(step, dict) else {"weight": step}
+        whole_s += _parsed(parse_duration, settings.get("hold", CANARY_STEP.hold_s)) or 0.0
+        weight = _parsed(parse_percent, settings.get("weight"))
+        if weight is None or not 0 < weight <= 100:
+            continue
+        if weight <= before:
+            message = (
+                f"the weight {show_percent(weight)} does not rise above the step before it ({show_percent(before)})"
+            )
+            place = value_place(root, (*path, "steps", index, "weight"))
+            yield Flaw(place, "config-conflict", message, "give the steps rising weights")
+        before = max(before, weight)
+    deadline_s = _parsed(parse_duration, canary.get("deadline", CANARY.deadline_s))
+    if deadline_s is not None and deadline_s <= whole_s:
+        message = f"the steps take at least {show_duration(whole_s)}, but the deadline is {show_duration(deadline_s)}"
+        place = value_place(root, (*path, "deadline")) if "deadline" in canary else key_place(root, path)
+        yield Flaw(place, "config-conflict", message, "give `deadline` more time than all `hold` together")

@@ -1,0 +1,44 @@
+"""The shape of a whole `trimtab.yaml`.
+
+The loader, the JSON Schema and the tables of the reference page all come from this and the groups of settings in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from trimtab.config.application import Release, Service, Step, step
+from trimtab.config.defaults import ENVIRONMENT_NAME
+from trimtab.config.environment import Environment
+from trimtab.config.fields import Command, Name
+from trimtab.config.setting import Settings, group, required, setting
+from trimtab.core.model.specification import NewerPolicy
+
+
+class ConfigurationFile(Settings):
+    """The configuration of one application for Trimtab."""
+
+    app: Name = required("Name of the application.", "shop")
+    service: Service = required(
+        "How an instance of a release is started, found ready and stopped.", {"command": "python -m shop --port $PORT"}
+    )
+    pipeline: dict[Name, Annotated[Step, BeforeValidator(step, json_schema_input_type=Command | Step)]] = setting(
+        {},
+        "Steps that a change must pass before it becomes a release, by name: a command, or a mapping.",
+        {"test": "python -m pytest", "lint": {"run": "ruff check", "needs": ["test"]}},
+    )
+    release: Release = group(Release, "What goes into a release.", {"parts": ["src/"]})
+    environments: Annotated[dict[Name, Environment], Field(min_length=1)] = group(
+        lambda: {ENVIRONMENT_NAME: Environment()},
+        "The places where releases run, in order: a release goes to the next one when it was promoted. The"
+        " last one is production. Left out: `production` on port 8080 with a canary.",
+        {"staging": {"port": 8081}, "production": {"port": 8080}},
+    )
+    on_newer_change: NewerPolicy = setting(
+        "latest",
+        "When a newer change meets one that is still on its way. `latest`: it waits, and of several that wait only the"
+        " newest goes on. `queue`: all go on, in order. `cancel`: the one on its way is stopped.",
+        "queue",
+    )
