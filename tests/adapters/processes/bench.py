@@ -62,7 +62,11 @@ async def end_all(processes: Processes) -> None:
 class SupervisedBench:
     def __init__(self, home: Path) -> None:
         self._home = home
-        self.processes: SupervisedProcesses = SupervisedProcesses(home / "processes")
+        self._open()
+
+    def _open(self) -> None:
+        self._supervised = SupervisedProcesses(self._home / "processes")
+        self.processes: Processes = self._supervised
 
     def _control(self, name: str) -> Path:
         return self._home / name.replace("/", "+")
@@ -90,19 +94,20 @@ class SupervisedBench:
         await asyncio.sleep(0.01)
 
     async def reopen(self) -> None:
-        await self.processes.close()
-        self.processes = SupervisedProcesses(self._home / "processes")
+        await self._supervised.close()
+        self._open()
 
     async def close(self) -> None:
         await end_all(self.processes)
-        await self.processes.close()
+        await self._supervised.close()
 
 
 class MemoryProcessesBench:
     def __init__(self, home: Path) -> None:
         self._clock = ManualClock()
-        self.processes: MemoryProcesses = MemoryProcesses(self._clock, home)
-        self.processes.missing_commands.add("no-such-command")
+        self._memory = MemoryProcesses(self._clock, home)
+        self._memory.missing_commands.add("no-such-command")
+        self.processes: Processes = self._memory
 
     def spec(self, name: str, *, restart: bool = False, timeout_s: float | None = None) -> ProcessSpec:
         return ProcessSpec(name, ("until-told",), "/", restart=restart, timeout_s=timeout_s)
@@ -111,7 +116,7 @@ class MemoryProcessesBench:
         return ProcessSpec(name, ("no-such-command",), "/")
 
     async def finish(self, name: str, exit_code: int, output: str = "") -> None:
-        self.processes.finish(name, exit_code, output)
+        self._memory.finish(name, exit_code, output)
 
     async def wait(self) -> None:
         self._clock.advance(0.01)

@@ -27,7 +27,7 @@ async def test_processes(
 ) -> None:
     bench = make(tmp_path)
     try:
-        await check(bench)  # type: ignore[arg-type]
+        await check(bench)
     finally:
         await bench.close()
 

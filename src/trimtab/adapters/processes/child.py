@@ -53,8 +53,6 @@ def _become(command: Command, output: int, report: int, supervisor: int) -> None
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.closerange(3, report)
-    os.closerange(report + 1, os.sysconf("SC_OPEN_MAX"))
     _reset_signals()
     os.umask(0o022)
     stage = "chdir"

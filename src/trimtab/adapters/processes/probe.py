@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from trimtab.core.model.traffic import Endpoint
 
-TIMEOUT_S = 2.0
+_TIMEOUT_S = 2.0
 _MOST_BYTES = 65536
 
 
-async def probe(endpoint: Endpoint, path: str | None, timeout_s: float = TIMEOUT_S) -> str:
+async def probe(endpoint: Endpoint, path: str | None) -> str:
     """What is wrong with the instance's answer, as in "it got ..."; empty when nothing is.
 
     GET `path` must answer 2xx or 3xx; without a path a connection is enough. A dozen lines of HTTP instead of a client
     library: this runs 20 times a second while an instance starts.
     """
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(_TIMEOUT_S):
             return await _ask(endpoint, path)
     except TimeoutError:
-        return f"no answer within {timeout_s:g} s"
+        return f"no answer within {_TIMEOUT_S:g} s"
     except ConnectionRefusedError:
         return "connection refused"
     except OSError as error:
@@ -39,7 +40,8 @@ async def _ask(endpoint: Endpoint, path: str | None) -> str:
         writer.write(request.encode())
         status_line = await reader.readline()
         # Closing with unread bytes would reset the connection, and servers log that.
-        await reader.read(_MOST_BYTES)
+        with suppress(ConnectionError):
+            await reader.read(_MOST_BYTES)
     except ValueError:  # a line longer than the reader's limit
         return "an answer that is not HTTP"
     finally:

@@ -57,7 +57,7 @@ def _problem(name: str, phase: str, state: Mapping[str, str], spec: Mapping[str,
     if phase == "exited" and state.get("exit_code") == "0":
         return None
     again = ", and will be started again" if phase == "backing_off" else ""
-    return Problem("process-failed", f"It {how_it_ended(state)}{again}{_last_line(state)}.", "Read its log.", name)
+    return Problem("process-failed", f"It {_how_it_ended(state)}{again}{_last_line(state)}.", "Read its log.", name)
 
 
 def _not_started(name: str, failure: str, spec: Mapping[str, str]) -> Problem:
@@ -79,7 +79,7 @@ def _not_started(name: str, failure: str, spec: Mapping[str, str]) -> Problem:
     )
 
 
-def how_it_ended(state: Mapping[str, str]) -> str:
+def _how_it_ended(state: Mapping[str, str]) -> str:
     """``ended with exit code 3`` or ``was ended by SIGKILL``."""
     number = _int(state.get("signal"))
     if number is None:

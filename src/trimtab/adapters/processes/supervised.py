@@ -80,9 +80,15 @@ class SupervisedProcesses:
             await self._change(name)
 
     async def forget(self, name: str) -> None:
+        self._adopt()
         folder = self._folder(name)
-        if is_alive(folder):
-            raise failure("process-running", "Only a process that has ended can be forgotten.", "Stop it first.", name)
+        while is_alive(folder):
+            state = self._state(name)
+            if state is None or state["phase"] in LIVE_PHASES:
+                text = "Only a process that has ended can be forgotten."
+                raise failure("process-running", text, "Stop it first.", name)
+            # Its end is on record: the supervisor is about to be gone, too.
+            await self._change(name)
         # First: without a state there is no process, should this be interrupted.
         (folder / record.STATE).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
