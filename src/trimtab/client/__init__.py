@@ -1,0 +1,5 @@
+"""The typed client of Trimtab's HTTP API."""
+
+from trimtab.client.client import TrimtabClient
+
+__all__ = ["TrimtabClient"]

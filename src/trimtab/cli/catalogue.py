@@ -1,0 +1,65 @@
+"""Every command with its one line and the module it lives in.
+
+The only part of the command line that `trimtab --help` and completion need, so that neither imports any command.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """`place` is ``module:attribute``, imported when the command is called for."""
+
+    summary: str
+    place: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Begin": {
+        "init": Entry("Write a commented trimtab.yaml for this folder.", "init:init"),
+        "validate": Entry("Check trimtab.yaml and show all its problems.", "validate:validate"),
+        "up": Entry("Run the controller, the gateway and the API.", "up:up"),
+        "down": Entry("Stop Trimtab, and everything that it runs.", "up:down"),
+        "apps": Entry("List the applications, or add one.", "apps:apps"),
+    },
+    "See": {
+        "status": Entry("Show what runs where, and what is on its way.", "status:status"),
+        "runs": Entry("List the newest runs of the pipeline.", "runs:runs"),
+        "run": Entry("Show one run with its steps.", "runs:run"),
+        "releases": Entry("List the newest releases and how they fared.", "releases:releases"),
+        "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
+        "logs": Entry("Print what steps or instances wrote.", "logs:logs"),
+        "history": Entry("Show what happened, and why.", "history:history"),
+    },
+    "Steer": {
+        "promote": Entry("Take the candidate to 100 % without waiting for evidence.", "steer:promote"),
+        "pause": Entry("Keep the rollout at its present share.", "steer:pause"),
+        "resume": Entry("Let a paused rollout go on.", "steer:resume"),
+        "abort": Entry("Take the rollout back to the stable release.", "steer:abort"),
+        "rollback": Entry("Return to an earlier release at once.", "steer:rollback"),
+        "cancel": Entry("Stop a run of the pipeline.", "steer:cancel"),
+    },
+    "More": {
+        "completion": Entry("Print the completion script of a shell.", "completion:completion"),
+        "version": Entry("Print the version of trimtab.", "version:version"),
+    },
+}
+
+GROUPS: dict[str, dict[str, Entry]] = {
+    "apps": {
+        "add": Entry("Add an application: pushed to Trimtab, or polled.", "apps:add"),
+    },
+    "rollout": {
+        "list": Entry("List the newest rollouts of an environment.", "rollout:list_rollouts"),
+        "watch": Entry("Watch the rollout under way until it ends.", "watch:watch"),
+    },
+}
+
+
+def summary_of(name: str) -> str:
+    """The one line of a command, named as it is typed: ``status``, ``rollout watch``."""
+    group, _, member = name.partition(" ")
+    if member:
+        return GROUPS[group][member].summary
+    return next(commands[name].summary for commands in SECTIONS.values() if name in commands)

@@ -1,0 +1,81 @@
+"""`trimtab logs`"""
+
+from __future__ import annotations
+
+import click
+
+from trimtab.cli.command import command, environment
+from trimtab.cli.output import say, show_json
+from trimtab.cli.session import Session
+from trimtab.cli.streams import Line, Logs
+from trimtab.core.errors import failure
+from trimtab.views.model import InstanceView, RunView, StepView
+
+
+@command(
+    "logs",
+    example="trimtab logs\ntrimtab logs 12 test --tail 100\ntrimtab logs --env production --follow",
+)
+@environment
+@click.argument("first", required=False, metavar="[RUN | INSTANCE]")
+@click.argument("step", required=False, metavar="[STEP]")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until the end or Ctrl-C.")
+@click.option("--tail", type=click.IntRange(min=0), default=0, metavar="N", help="Only the last N lines of each.")
+def logs(session: Session, first: str | None, step: str | None, follow: bool, tail: int, as_json: bool) -> None:
+    """Of a run's steps: RUN is its number (without: the newest run), STEP the name of one. With --env of an
+    environment's instances: INSTANCE is the name of one. Lines of several begin with the name of theirs. With --json:
+    one JSON object a line."""
+    source = Logs(session.client, follow, tail)
+    if session.wanted_environment is not None:
+        if step is not None:
+            raise click.UsageError("with --env, name an instance only")
+        instances = _instances(session, first)
+        lines, several = source.of_processes({each.id: each.log for each in instances}), len(instances) > 1
+    else:
+        run = _run(session, first)
+        steps = _steps(run, step)
+        if not follow and not any(each.process for each in steps):
+            say(f"run {run.number} has started no step yet")
+        lines, several = source.of_run(run, step), len(steps) > 1
+    width = max((len(each.name) for each in steps), default=0) if session.wanted_environment is None else 0
+    for line in lines:
+        _show(line, width if several else None, as_json)
+
+
+def _show(line: Line, width: int | None, as_json: bool) -> None:
+    if as_json:
+        show_json({"from": line.origin, "line": line.text}, indent=None)
+    else:
+        click.echo(line.text if width is None else f"{line.origin.ljust(width)} | {line.text}")
+
+
+def _run(session: Session, number: str | None) -> RunView:
+    if number is None:
+        newest = session.client.runs(session.app, limit=1)
+        if not newest:
+            raise failure("not-found", f"{session.app} has had no run yet", "a push starts one")
+        return newest[0]
+    if not number.isdigit():
+        raise click.UsageError(f"RUN is a number, not {number!r}; instances are named with --env")
+    return session.client.run(session.app, int(number))
+
+
+def _steps(run: RunView, wanted: str | None) -> tuple[StepView, ...]:
+    if wanted is None:
+        return run.steps
+    steps = tuple(step for step in run.steps if step.name == wanted)
+    if not steps:
+        names = ", ".join(step.name for step in run.steps) or "none"
+        raise failure("not-found", f"run {run.number} has no step {wanted}", f"its steps: {names}")
+    return steps
+
+
+def _instances(session: Session, wanted: str | None) -> tuple[InstanceView, ...]:
+    place = f"{session.app}/{session.environment}"
+    known = session.client.status().instances.get(place, ())
+    chosen = tuple(each for each in known if wanted is None or each.id == wanted)
+    if not chosen:
+        names = ", ".join(each.id for each in known) or "none"
+        what = f"{place} has no instance {wanted}" if wanted else f"{place} has no instance"
+        raise failure("not-found", what, f"its instances: {names}")
+    return chosen

@@ -1,0 +1,85 @@
+"""Pictures of runs and their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from trimtab.cli.pictures.table import table
+from trimtab.cli.pictures.words import DIM, LOOKS, STRONG, UNKNOWN, ago, joined, name, status, took
+from trimtab.cli.plain import clean
+from trimtab.core.model.identity import short
+from trimtab.views.model import RunView, StepView
+
+
+def runs_table(runs: Sequence[RunView], now: float) -> RenderableType:
+    """The newest runs, one line each."""
+    if not runs:
+        return Text("no run yet: a push to the deployed branch starts one", style=DIM)
+    rows = [
+        (
+            str(run.number),
+            status(run.status),
+            run.change.commit[:8],
+            clean(run.change.subject),
+            clean(run.change.actor),
+            ago(run.started_at, now),
+            took(run.started_at, run.duration_s, now),
+            short(run.release) if run.release else "",
+        )
+        for run in runs
+    ]
+    headings = ("RUN", "STATUS", "COMMIT", "SUBJECT", "BY", "STARTED", "TOOK", "RELEASE")
+    return table(headings, rows, gives_way="SUBJECT", right=("RUN", "TOOK"))
+
+
+def run_picture(run: RunView, now: float) -> RenderableType:
+    """One run: what it is, each step with how it went, and why it ended so."""
+    head = joined(
+        status(run.status),
+        Text(f"run {run.number} of {run.app}", style=STRONG),
+        took(run.started_at, run.duration_s, now),
+    )
+    change = run.change
+    about = [
+        Text(f"  {change.commit[:8]} on {change.branch} by {clean(change.actor)}: {clean(change.subject)}"),
+        Text(f"  started {ago(run.started_at, now)}", style=DIM),
+    ]
+    if run.release:
+        about.append(Text("  release ").append_text(name(run.release)))
+    steps = table(("STEP", "STATUS", "TOOK", "DETAIL"), _step_rows(run, now), gives_way="DETAIL", right=("TOOK",))
+    parts: list[RenderableType] = [head, *about]
+    if run.reason:
+        parts.append(Padding(Text(clean(run.reason)), (0, 0, 0, 2)))
+    if run.steps:
+        parts += [Text(""), steps]
+    return Group(*parts)
+
+
+def _step_rows(run: RunView, now: float) -> list[tuple[str, Text, str, str]]:
+    return [
+        (step.name, status(step.status), _step_took(step, now), _attempt(step) + clean(step.detail))
+        for step in run.steps
+    ]
+
+
+def _step_took(step: StepView, now: float) -> str:
+    return "" if step.started_at is None else took(step.started_at, step.duration_s, now)
+
+
+def _attempt(step: StepView) -> str:
+    return f"attempt {step.attempt}: " if step.attempt > 1 else ""
+
+
+def steps_line(run: RunView, now: float) -> Text:
+    """All steps of a run in one line: glyph, name and time of each, and the word where it is not the usual."""
+    return joined(*(_step_word(step, now) for step in run.steps))
+
+
+def _step_word(step: StepView, now: float) -> Text:
+    look = LOOKS.get(step.status, UNKNOWN)
+    word = "" if step.status in ("passed", "waiting") else f" {step.status.replace('_', ' ')}"
+    return Text(f"{look.glyph} {step.name}{word}", style=look.style).append(f" {_step_took(step, now)}".rstrip(), DIM)

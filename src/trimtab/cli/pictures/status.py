@@ -1,0 +1,122 @@
+"""The tree of everything: applications, environments, releases, rollouts, instances, problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from trimtab.cli.pictures.rollout import rollout_line, rollout_picture
+from trimtab.cli.pictures.run import steps_line
+from trimtab.cli.pictures.table import table
+from trimtab.cli.pictures.words import DIM, GAP, STRONG, ago, joined, name, problem_lines, size, span, status, took
+from trimtab.cli.plain import clean
+from trimtab.core.model.facts import Change
+from trimtab.core.model.identity import short
+from trimtab.core.say import count
+from trimtab.views.model import AppView, EnvironmentView, InstanceView, RunView, StatusView
+
+NO_APP = "no application yet: push to Trimtab's Git remote, or add one with `trimtab apps add NAME`"
+GUIDE_CELLS = 8
+"""How far the tree's lines push an environment's details to the right."""
+
+
+def status_picture(view: StatusView, now: float, width: int) -> RenderableType:
+    """All applications, one tree each."""
+    problems = [problem_lines(problem) for problem in view.problems]
+    if not view.apps:
+        return Group(*problems, Text(NO_APP, style=DIM))
+    return Group(*problems, *(_app_tree(app, view, now, width) for app in view.apps))
+
+
+def app_head(app: AppView, now: float) -> Text:
+    """An application's name and newest change."""
+    head = joined(Text(app.name, style=STRONG), change_text(app.head) if app.head else Text("no change yet", style=DIM))
+    return head.append(f", {ago(app.head.at, now)}", style=DIM) if app.head else head
+
+
+def change_text(change: Change) -> Text:
+    """``main at 4f2a91c0 by ann: Cache the embeddings``"""
+    text = Text(f"{change.branch} at {change.commit[:8]} by {clean(change.actor)}: ", style=DIM)
+    return text.append(clean(change.subject), style="not dim")
+
+
+def live_text(place: EnvironmentView, now: float) -> Text:
+    """Which release gets the traffic, and since when."""
+    if place.live is None:
+        return joined(Text("○ nothing live", style=DIM))
+    since = f"for {span(now - place.live_since)}" if place.live_since is not None else ""
+    text = joined(status("live"), name(place.live), Text(since, style=DIM))
+    if place.desired not in (None, place.live):
+        text.append(f"{GAP}Git says {short(place.desired or '')}", style=DIM)
+    return text
+
+
+def apps_table(apps: Sequence[AppView], now: float) -> RenderableType:
+    """One line for each application: its newest change and run, and what is live where."""
+    if not apps:
+        return Text(NO_APP, style=DIM)
+    rows = [
+        (
+            app.name,
+            status(app.run.status).append(f" (run {app.run.number})") if app.run else "",
+            joined(*(Text(f"{place.name} ").append_text(name(place.live)) for place in app.environments)),
+            change_text(app.head) if app.head else "",
+            ago(app.head.at, now) if app.head else "",
+        )
+        for app in apps
+    ]
+    return table(("APP", "NEWEST RUN", "LIVE", "CHANGE", "SINCE"), rows, gives_way="CHANGE")
+
+
+def _app_tree(app: AppView, view: StatusView, now: float, width: int) -> Tree:
+    tree = Tree(app_head(app, now), guide_style=DIM)
+    for problem in app.problems:
+        tree.add(problem_lines(problem))
+    if app.run is not None:
+        tree.add(_run_branch(app.run, now))
+    for place in app.environments:
+        _add_environment(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now, width)
+    return tree
+
+
+def _run_branch(run: RunView, now: float) -> RenderableType:
+    head = joined(
+        status(run.status),
+        Text(f"run {run.number}", style=STRONG),
+        Text(took(run.started_at, run.duration_s, now), DIM),
+    )
+    if run.steps:
+        head.append("  ").append_text(steps_line(run, now))
+    wants_reason = run.status not in ("passed", "running") and run.reason
+    return Group(head, Text(clean(run.reason))) if wants_reason else head
+
+
+def _add_environment(
+    tree: Tree, place: EnvironmentView, instances: Sequence[InstanceView], now: float, width: int
+) -> None:
+    branch = tree.add(joined(Text(place.name, style=STRONG), Text(place.address, style=DIM), live_text(place, now)))
+    for problem in place.problems:
+        branch.add(problem_lines(problem))
+    if place.rollout is not None:
+        settled = place.rollout.ended and place.rollout.status == "promoted"
+        picture = rollout_line if settled else None
+        branch.add(picture(place.rollout, now) if picture else rollout_picture(place.rollout, now, width - GUIDE_CELLS))
+    for instance in instances:
+        branch.add(_instance_line(instance, now))
+
+
+def _instance_line(instance: InstanceView, now: float) -> RenderableType:
+    line = joined(
+        status(instance.phase),
+        Text(instance.id),
+        name(instance.release),
+        Text(instance.address, style=DIM),
+        f"cpu {instance.cpu_s:.1f} s",
+        size(instance.rss_bytes),
+        Text(f"up {span(now - instance.started_at)}", style=DIM),
+        count(instance.restarts, "restart") if instance.restarts else "",
+    )
+    return Group(line, Text(clean(instance.problem))) if instance.problem else line

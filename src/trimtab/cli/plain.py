@@ -1,0 +1,13 @@
+"""Text that is safe to show."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def clean(text: str) -> str:
+    """Text that people or programs wrote (subjects, log lines) without anything that would steer a terminal."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()

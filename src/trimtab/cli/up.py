@@ -1,0 +1,51 @@
+"""`trimtab up` and `trimtab down`: the only commands that are the system instead of talking to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from trimtab.cli.command import command, given_before
+from trimtab.cli.find import CONFIGURATION, FOLDER, existing_home, git_top_level
+from trimtab.cli.output import say
+
+_HOME = click.option("--home", metavar="DIR", help="Trimtab's folder [TRIMTAB_HOME; else .trimtab of this repository].")
+
+
+@command("up", example="trimtab up\ntrimtab up --home /var/lib/trimtab --port 7070")
+@_HOME
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the API listens.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7070, show_default=True, help="0: any free one.")
+@click.pass_context
+def up(context: click.Context, home: str | None, host: str, port: int, as_json: bool) -> None:
+    """Stays in the foreground until Ctrl-C; what it runs goes on serving without it (`trimtab down` stops that too).
+    In a Git repository with a trimtab.yaml it shows how to push to it."""
+    from trimtab.app import serve
+
+    top = git_top_level(Path.cwd())
+    repository = top if top is not None and (top / CONFIGURATION).is_file() else None
+    place = _home(home) or (top or Path.cwd()) / FOLDER
+    if as_json:
+        click.echo(json.dumps({"home": str(place), "host": host, "port": port}))
+    context.exit(serve(place, host, port, repository))
+
+
+@command("down", example="trimtab down")
+@_HOME
+def down(home: str | None, as_json: bool) -> None:
+    """The controller, every instance and step, and the gateway. What is kept on disk stays: `trimtab up` goes on."""
+    from trimtab.app import down as stop
+
+    stopped = stop(_home(home) or existing_home(Path.cwd()))
+    if as_json:
+        click.echo(json.dumps({"stopped": stopped}))
+    else:
+        say("1 process stopped" if stopped == 1 else f"{stopped} processes stopped")
+
+
+def _home(home: str | None) -> Path | None:
+    named = home or given_before("home") or os.environ.get("TRIMTAB_HOME")
+    return Path(named) if named else None

@@ -1,0 +1,47 @@
+"""`trimtab validate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from trimtab.cli.command import command
+from trimtab.cli.find import CONFIGURATION
+from trimtab.cli.output import say, show_json
+from trimtab.cli.plain import clean
+from trimtab.config.loading import load
+from trimtab.core.errors import Problem, TrimtabError, failure
+from trimtab.core.say import count
+
+
+@command("validate", example="trimtab validate\ntrimtab validate deploy/trimtab.yaml")
+@click.argument("file", required=False, default=CONFIGURATION, type=click.Path(path_type=Path))
+@click.pass_context
+def validate(context: click.Context, file: Path, as_json: bool) -> None:
+    """One line for each problem, as compilers write them: file:line:column, what is wrong, and what to do about it.
+    With --json: a list of problems, empty when there are none. FILE: trimtab.yaml of this folder."""
+    problems = _problems(file)
+    if as_json:
+        show_json(problems)
+    for problem in () if as_json else problems:
+        click.echo(f"{problem.where}: {clean(problem.message)} [{problem.code}]")
+        if problem.hint:
+            click.echo(f"  hint: {clean(problem.hint)}")
+    if problems:
+        say(f"{file}: {count(len(problems), 'problem')}")
+        context.exit(1)
+    say(f"{file}: fine")
+
+
+def _problems(file: Path) -> tuple[Problem, ...]:
+    try:
+        load(file.read_bytes(), str(file))
+    except TrimtabError as error:
+        return error.problems
+    except FileNotFoundError:
+        hint = "`trimtab init` writes one"
+        raise failure("not-found", "there is no such file", hint, str(file)) from None
+    except OSError as error:
+        raise failure("unreadable", f"it cannot be read: {error.strerror}", where=str(file)) from None
+    return ()

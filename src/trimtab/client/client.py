@@ -1,0 +1,166 @@
+"""Every question and command of the API as a method that returns the view the server shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import quote
+
+from trimtab.client.events import decode_events
+from trimtab.client.transport import NOT_RUNNING, Transport
+from trimtab.core.errors import TrimtabError
+from trimtab.views.model import (
+    Accepted,
+    AppView,
+    EnvironmentView,
+    HistoryEntry,
+    OverviewView,
+    ReleaseView,
+    RolloutView,
+    RunView,
+    StatusView,
+)
+
+API = "/api/v1"
+EVENT_SILENCE_S = 45.0
+"""The server says something at least every 15 s; a stream that is silent for this long is dead."""
+RECONNECT_EVERY_S = 0.5
+
+RolloutCommand = Literal["pause", "resume", "abort", "promote"]
+
+
+class TrimtabClient:
+    """A Trimtab server at `url`. `actor` is who the audit log says gave the commands. Raises `TrimtabError`.
+
+    Use it as a context manager, or `close()` it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        actor: str = "",
+        *,
+        reconnect_within_s: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(url, token, actor)
+        self._reconnect_within_s, self._sleep = reconnect_within_s, sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    # --- reading ---
+
+    def status(self) -> StatusView:
+        """Everything: applications, environments, rollouts, instances, problems."""
+        return self._transport.get(StatusView, _path("status"))
+
+    def app(self, app: str) -> AppView:
+        return self._transport.get(AppView, _path("apps", app))
+
+    def overview(self, app: str, limit: int = 5) -> OverviewView:
+        """The application with its newest `limit` runs, and as many rollouts of each environment."""
+        return self._transport.get(OverviewView, _path("apps", app, "overview"), limit=limit)
+
+    def runs(self, app: str, limit: int = 20) -> tuple[RunView, ...]:
+        """Newest first."""
+        return self._transport.get(tuple[RunView, ...], _path("apps", app, "runs"), limit=limit)
+
+    def run(self, app: str, number: int) -> RunView:
+        return self._transport.get(RunView, _path("apps", app, "runs", number))
+
+    def releases(self, app: str, limit: int = 20) -> tuple[ReleaseView, ...]:
+        """Newest first."""
+        return self._transport.get(tuple[ReleaseView, ...], _path("apps", app, "releases"), limit=limit)
+
+    def environment(self, app: str, environment: str) -> EnvironmentView:
+        return self._transport.get(EnvironmentView, _path("apps", app, "environments", environment))
+
+    def rollouts(self, app: str, environment: str, limit: int = 20) -> tuple[RolloutView, ...]:
+        """Newest first."""
+        path = _path("apps", app, "environments", environment, "rollouts")
+        return self._transport.get(tuple[RolloutView, ...], path, limit=limit)
+
+    def history(
+        self, app: str = "", *, after: int = 0, limit: int = 50, routine: bool = False
+    ) -> tuple[HistoryEntry, ...]:
+        """Oldest first: the newest `limit` entries, or the first ones `after` a number. `routine`: with those that say
+        how, not what."""
+        path = _path("history")
+        return self._transport.get(tuple[HistoryEntry, ...], path, app=app, after=after, limit=limit, routine=routine)
+
+    # --- steering ---
+
+    def register(self, app: str, *, branch: str = "main", poll_url: str | None = None) -> AppView:
+        """Deploy `branch` of a repository that Trimtab keeps, or of the one at `poll_url`, which is polled."""
+        return self._transport.post(AppView, _path("apps"), {"name": app, "branch": branch, "poll_url": poll_url})
+
+    def cancel(self, app: str, number: int) -> Accepted:
+        """Stop a run that is under way."""
+        return self._transport.post(Accepted, _path("apps", app, "runs", number, "cancel"))
+
+    def steer(self, app: str, environment: str, command: RolloutCommand) -> Accepted:
+        """Steer the rollout that is under way."""
+        return self._transport.post(Accepted, _path("apps", app, "environments", environment, "rollout", command))
+
+    def rollback(self, app: str, environment: str, release: str | None = None) -> Accepted:
+        """Return to `release` (a digest or its beginning; None: the one before the live one)."""
+        path = _path("apps", app, "environments", environment, "rollback")
+        return self._transport.post(Accepted, path, {"release": release})
+
+    # --- streams ---
+
+    def position(self) -> int:
+        """The number of the last fact: `events(after=...)` with it misses nothing that happens from now on."""
+        newest = self.history(limit=1, routine=True)
+        return newest[-1].seq if newest else 0
+
+    def events(self, after: int | None = None) -> Iterator[HistoryEntry]:
+        """Every fact after a number (None: from now on) as it is recorded, without an end.
+
+        A lost connection is made again and goes on after the last fact; raises when that fails for
+        `reconnect_within_s`. The first connection has to succeed at once.
+        """
+        last = self.position() if after is None else after
+        lost_s: float | None = None
+        while True:
+            try:
+                for entry in self._events_once(last):
+                    last, lost_s = entry.seq, 0.0
+                    yield entry
+                lost_s = lost_s or 0.0  # the server ended the stream: it is being stopped or restarted
+            except TrimtabError as error:
+                passing = error.problem.code in (NOT_RUNNING, "connection-lost", "timeout")
+                if lost_s is None or lost_s >= self._reconnect_within_s or not passing:
+                    raise
+            self._sleep(RECONNECT_EVERY_S)
+            lost_s += RECONNECT_EVERY_S
+
+    def _events_once(self, after: int) -> Iterator[HistoryEntry]:
+        with self._transport.stream(_path("events"), silence_s=EVENT_SILENCE_S, params={"after": after}) as lines:
+            yield from decode_events(lines)
+
+    def logs(self, process: str, *, follow: bool = False, tail: int = 0) -> Iterator[str]:
+        """The lines of a step's or an instance's output. `tail`: only the last so many (0: all); `follow`: and what
+        comes, until the process ends."""
+        params = {"follow": follow, "tail": tail}
+        silence_s = None if follow else EVENT_SILENCE_S
+        with self._transport.stream(_path("logs", *process.split("/")), silence_s=silence_s, params=params) as lines:
+            yield from lines
+
+
+def _path(*parts: str | int) -> str:
+    return "/".join([API, *(quote(str(part), safe="") for part in parts)])
