@@ -7,7 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -119,6 +119,11 @@ class EnvoyRig:
             await upstream.stop()
         for server in self._taken:
             server.close()
+
+
+def promoted(route: Route) -> Route:
+    assert route.candidate is not None
+    return replace(route, stable=route.candidate, candidate=None, lease=None)
 
 
 def url(route: Route, path: str = "/") -> str:

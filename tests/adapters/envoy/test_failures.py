@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.adapters.envoy.rig import EnvoyRig, eventually, restart_envoy, running_gateway, url
+from tests.adapters.envoy.rig import EnvoyRig, eventually, promoted, restart_envoy, running_gateway, url
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy import publisher
 from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
@@ -146,6 +147,25 @@ async def test_a_change_rides_over_a_restart_of_envoy(own: EnvoyRig) -> None:
     await change
     reading = await own.gateway.reading(route.environment)
     assert (reading.stable, reading.candidate) == (OLD, None)
+
+
+async def test_a_port_taken_while_envoy_was_down(own: EnvoyRig) -> None:
+    """Only the environment whose port it is suffers; it is told of, and the next change heals it."""
+    route, other = await canary(own), await own.route("staging")
+    await own.gateway.apply(other, 1)
+    own.processes.kill(PROCESS)
+    with socket.create_server((route.listen.host, route.listen.port)):
+        own.processes.spawn(PROCESS)
+        await eventually(lambda: answers(own, other, "old"))
+        problem = (await own.gateway.reading(route.environment)).problem
+        assert problem is not None
+        assert problem.code == "gateway-not-listening"
+        assert str(route.listen.port) in problem.message
+        await own.gateway.apply(promoted(other), 1)
+        assert await answers(own, other, "new")
+    await own.gateway.apply(promoted(route), 3)
+    assert await answers(own, route, "new")
+    assert await answers(own, other, "new")
 
 
 async def test_shutdown_lets_requests_end(own: EnvoyRig) -> None:

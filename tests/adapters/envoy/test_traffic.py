@@ -10,7 +10,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from tests.adapters.envoy.rig import EnvoyRig, eventually, url
+from tests.adapters.envoy.rig import EnvoyRig, eventually, promoted, url
 from trimtab.adapters.envoy.address import ensure_free
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.specification import StickySpec
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COOKIE = StickySpec("cookie", "trimtab-arm")
 USER = StickySpec("header", "x-user")
-
-
-def promoted(route: Route) -> Route:
-    assert route.candidate is not None
-    return replace(route, stable=route.candidate, candidate=None, lease=None)
 
 
 async def test_the_share_of_requests_is_the_share_that_was_granted(rig: EnvoyRig) -> None:

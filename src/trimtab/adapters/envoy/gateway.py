@@ -172,7 +172,7 @@ class EnvoyGateway:
         async with self._changing:
             self._check_fence(route.environment, fence)
             await self._ensure_address(route)
-            upstream, downstream = self._upstream(route), self._downstream(route)
+            upstream, downstream = self._upstream(route), await self._downstream(route)
             before = [(update.file.path, self._files.read(update.file.path)) for update in (*upstream, *downstream)]
             self._watch(route)
             try:
@@ -296,12 +296,18 @@ class EnvoyGateway:
         ]
         return [*endpoints, clusters_update([*others, *ours])]
 
-    def _downstream(self, route: Route) -> list[Update]:
-        """Routes and listeners."""
+    async def _downstream(self, route: Route) -> list[Update]:
+        """Routes and, unless ours is in force, listeners: those of others may be refused (their port was taken when
+        Envoy was started), which is no reason to refuse this route."""
         ours = resources.listener(route.environment, route.listen, route.sticky)
         others = [one for one in self._files.resources(LISTENERS_FILE) if one["name"] != ours["name"]]
         routes = routes_update(route.environment, resources.route_configuration(route))
-        return [routes, listeners_update([*others, ours])]
+        listeners = listeners_update([*others, ours])
+        if self._files.read(LISTENERS_FILE) == listeners.file.content:
+            with suppress(TrimtabError):
+                if await self._listens(route.environment, route.listen):
+                    return [routes]
+        return [routes, listeners]
 
     def _watch(self, route: Route) -> None:
         for backend in (route.stable, route.candidate):

@@ -1,0 +1,261 @@
+"""Requests per second through Trimtab's gateway in the middle of a canary, over the same Envoy configured by hand.
+
+Compared, each in an Envoy 1.40 of its own with two workers, in front of the same two instances (an Envoy that answers
+`ok` by itself):
+
+- ours: 90 % stable, 10 % candidate by a lease; meanwhile this process does what the controller does, once a second:
+  renews the lease, reads the gateway back, counts the access log.
+- static: what a user would write by hand for the same split: weighted clusters 90/10, no time limit, WebSockets,
+  retries when a connection fails, an access log with the same line. No controller.
+- bare: static without the access log and the retries.
+
+Rounds are interleaved, each in turn first; the ratios are medians over the rounds.
+
+    python -m benchmarks.gateway [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks._report import finish
+from benchmarks._throughput import Throughput, generator, saturate
+from trimtab.adapters.clock import SystemClock
+from trimtab.adapters.envoy.binary import executable
+from trimtab.adapters.envoy.gateway import EnvoyGateway
+from trimtab.adapters.envoy.resources import ACCESS_LOG_LINE
+from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.core.model.identity import EnvironmentId
+from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.ports.processes import Processes, ProcessSpec
+
+HOST = "127.0.0.1"
+ROUND_S = 2
+SHARE_PCT = 10.0
+LEASE = "rollout/bench/production/1"
+PRODUCTION = EnvironmentId("bench", "production")
+STABLE, CANDIDATE = f"sha256:{'5' * 64}", f"sha256:{'c' * 64}"
+_TYPE = "type.googleapis.com/envoy"
+
+Document = dict[str, Any]
+Contender = Callable[[], Awaitable[Throughput]]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports: list[int] = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+# --- configurations written by hand ------------------------------------------------------------------------------------
+
+
+def address(port: int) -> Document:
+    return {"socket_address": {"address": HOST, "port_value": port}}
+
+
+def listener(port: int, manager: Document) -> Document:
+    typed = {
+        "@type": f"{_TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "ingress",
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_TYPE}.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+        **manager,
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
+    return {"name": f"port-{port}", "address": address(port), "filter_chains": [chain]}
+
+
+def routes(action: Document) -> Document:
+    host = {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **action}]}
+    return {"route_config": {"name": "routes", "virtual_hosts": [host]}}
+
+
+def instances(ports: list[int]) -> Document:
+    answer = routes({"direct_response": {"status": 200, "body": {"inline_string": "ok"}}})
+    return {"listeners": [listener(port, answer) for port in ports]}
+
+
+def proxy(port: int, instance_ports: list[int], *, bare: bool) -> Document:
+    names = ["stable", "candidate"]
+    split = {"clusters": [{"name": "stable", "weight": 90}, {"name": "candidate", "weight": 10}]}
+    route: Document = {"timeout": "0s", "weighted_clusters": split}
+    manager: Document = {"upgrade_configs": [{"upgrade_type": "websocket"}]}
+    if not bare:
+        route["retry_policy"] = {"retry_on": "connect-failure,refused-stream", "num_retries": 3}
+        log = {
+            "@type": f"{_TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": "access.log",
+            "log_format": {"text_format_source": {"inline_string": ACCESS_LOG_LINE}},
+        }
+        manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
+    return {
+        "listeners": [listener(port, manager | routes({"route": route}))],
+        "clusters": [cluster(name, at) for name, at in zip(names, instance_ports, strict=True)],
+    }
+
+
+def cluster(name: str, port: int) -> Document:
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+    }
+
+
+# --- what runs ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def static_envoy(
+    processes: Processes, folder: Path, name: str, resources: Document, *, port: int, workers: int = 2
+) -> AsyncIterator[None]:
+    home = folder / name
+    home.mkdir()
+    (home / "static.json").write_text(json.dumps({"static_resources": resources}))
+    options = ("--disable-hot-restart", "--file-flush-interval-msec", "200", "--log-level", "error")
+    argv = (str(executable()), "-c", "static.json", "--concurrency", str(workers), *options)
+    await processes.start(ProcessSpec(name, argv, str(home)))
+    try:
+        await until_listening(port)
+        yield
+    finally:
+        await processes.stop(name)
+
+
+async def until_listening(port: int) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(HOST, port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+@asynccontextmanager
+async def our_gateway(
+    processes: Processes, folder: Path, port: int, instance_ports: list[int]
+) -> AsyncIterator[EnvoyGateway]:
+    gateway = EnvoyGateway(folder / "gateway", processes, SystemClock())
+    stable, candidate = (Endpoint(HOST, one) for one in instance_ports)
+    route = Route(
+        PRODUCTION, Endpoint(HOST, port), Backend(STABLE, (stable,)), Backend(CANDIDATE, (candidate,)), lease=LEASE
+    )
+    try:
+        await gateway.start()
+        await gateway.apply(route, 1)
+        yield gateway
+    finally:
+        await gateway.shutdown(grace_s=0)
+        await gateway.close()
+
+
+async def under_control(gateway: EnvoyGateway, port: int) -> Throughput:
+    """A round through our gateway with a controller at work."""
+
+    async def control() -> None:
+        while True:
+            await gateway.lease(PRODUCTION, LEASE, SHARE_PCT, 1)
+            await gateway.reading(PRODUCTION)
+            await gateway.counts(PRODUCTION)
+            await asyncio.sleep(1)
+
+    controller = asyncio.create_task(control())
+    try:
+        while (await gateway.reading(PRODUCTION)).candidate_weight_pct != SHARE_PCT:
+            await asyncio.sleep(0.01)
+        return await saturate(HOST, port, ROUND_S)
+    finally:
+        controller.cancel()
+        with suppress(asyncio.CancelledError):
+            await controller
+
+
+async def measure(contenders: dict[str, Contender], rounds: int) -> dict[str, list[Throughput]]:
+    """Every contender once in each round, in turning order; the first round only warms up."""
+    seen: dict[str, list[Throughput]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for number in range(rounds + 1):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            outcome = await contenders[name]()
+            if number:
+                seen[name].append(outcome)
+    return seen
+
+
+async def run(rounds: int) -> dict[str, float | int | str]:
+    first, second, ours, static, bare = free_ports(5)
+    both = [first, second]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        processes = SupervisedProcesses(folder / "processes")
+        try:
+            async with (
+                static_envoy(processes, folder, "instances", instances(both), port=second, workers=1),
+                static_envoy(processes, folder, "static", proxy(static, both, bare=False), port=static),
+                static_envoy(processes, folder, "bare", proxy(bare, both, bare=True), port=bare),
+                our_gateway(processes, folder, ours, both) as gateway,
+            ):
+                contenders: dict[str, Contender] = {
+                    "ours": lambda: under_control(gateway, ours),
+                    "static": lambda: saturate(HOST, static, ROUND_S),
+                    "bare": lambda: saturate(HOST, bare, ROUND_S),
+                }
+                seen = await measure(contenders, rounds)
+                counts = await gateway.counts(PRODUCTION)
+        finally:
+            await processes.close()
+    requests = {release: arm.requests for release, arm in counts.items()}
+    return results(seen, 100 * requests[CANDIDATE] / sum(requests.values()))
+
+
+def results(seen: dict[str, list[Throughput]], candidate_pct: float) -> dict[str, float | int | str]:
+    def ratio_to(other: str) -> float:
+        pairs = zip(seen["ours"], seen[other], strict=True)
+        return statistics.median(mine.requests_per_s / theirs.requests_per_s for mine, theirs in pairs)
+
+    rates = {
+        f"{name}_requests_per_s": statistics.median(one.requests_per_s for one in loads) for name, loads in seen.items()
+    }
+    return {
+        "throughput_ratio": ratio_to("static"),
+        "throughput_ratio_to_bare": ratio_to("bare"),
+        **rates,
+        "failed_requests": sum(one.failed for loads in seen.values() for one in loads),
+        "candidate_pct": candidate_pct,
+        "rounds": len(seen["ours"]),
+        "load_generator": generator(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="6 rounds instead of 20")
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    options = parser.parse_args()
+    finish(asyncio.run(run(6 if options.quick else 20)), options.json)
+
+
+if __name__ == "__main__":
+    main()
