@@ -68,7 +68,9 @@ class Admin:
         await self._text("POST", "/drain_listeners")
 
     async def _json(self, path: str, **query: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self._request("GET", path, query))
+        body = await self._request("GET", path, query)
+        # A query that nothing matches (there is no route yet) is answered with a sentence instead of JSON.
+        answer: dict[str, Any] = json.loads(body) if body.startswith(b"{") else {}
         return answer
 
     async def _text(self, method: str, path: str, **query: str) -> str:
