@@ -7,21 +7,28 @@ def test_contract(check, tmp_path):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from trimtab.codec import encode_action
-from trimtab.core.errors import Problem, StaleFence
+from trimtab.core.errors import Problem
 from trimtab.core.model.actions import CancelSteps
-from trimtab.core.model.facts import ActionDone, Fact, PauseRequested, ProblemFound, Recorded, ResumeRequested
-from trimtab.core.model.identity import ObjectId
+from trimtab.core.model.facts import ActionDone, PauseRequested, ProblemFound, Recorded, ResumeRequested
 from trimtab.ports.store import Claim, OutboxEntry, Store
-
-ANN, BOB = "ann", "bob"
-"""Two controllers."""
-RUN = "run/shop/1"
-APP = "app/shop"
-TTL_S = 10.0
-
+from trimtab.testing.store_moves import (
+    ANN,
+    APP,
+    BOB,
+    RUN,
+    TTL_S,
+    an_action,
+    append,
+    commit,
+    decide,
+    decided_action,
+    paused,
+    refused,
+    take,
+)
 
 # --- facts ---
 
@@ -45,13 +52,13 @@ def check_a_key_is_recorded_once(store: Store) -> None:
 def check_a_fact_recorded_again_wakes_nobody(store: Store) -> None:
     once = Recorded(RUN, PauseRequested("ann"), key="delivery-7")
     store.append([once], 1.0)
-    _decide(store, RUN)
+    decide(store, RUN)
     store.append([once], 2.0)
     assert store.due(9.0, ANN) == ()
 
 
 def check_facts_are_numbered_upwards_and_read_in_pages(store: Store) -> None:
-    seqs = [fact.seq for fact in _append(store, *[RUN] * 5)]
+    seqs = [fact.seq for fact in append(store, *[RUN] * 5)]
     assert seqs == sorted(set(seqs))
     assert [fact.seq for fact in store.facts(limit=2)] == seqs[:2]
     assert [fact.seq for fact in store.facts(after=seqs[1], limit=2)] == seqs[2:4]
@@ -59,12 +66,12 @@ def check_facts_are_numbered_upwards_and_read_in_pages(store: Store) -> None:
 
 
 def check_newest_first_ignores_after(store: Store) -> None:
-    seqs = [fact.seq for fact in _append(store, *[RUN] * 4)]
+    seqs = [fact.seq for fact in append(store, *[RUN] * 4)]
     assert [fact.seq for fact in store.facts(after=seqs[3], newest_first=True, limit=2)] == [seqs[3], seqs[2]]
 
 
 def check_facts_are_found_by_object_prefix_and_kind(store: Store) -> None:
-    _append(store, "run/shop/1", "run/shop/2", "run/other/1", "app/shop")
+    append(store, "run/shop/1", "run/shop/2", "run/other/1", "app/shop")
     store.append([Recorded("run/shop/1", ResumeRequested("ann"))], 1.0)
     found = store.facts(object_prefix="run/shop/")
     assert [fact.object for fact in found] == ["run/shop/1", "run/shop/2", "run/shop/1"]
@@ -81,7 +88,7 @@ def check_facts_are_found_by_object_prefix_and_kind(store: Store) -> None:
 def check_a_fact_makes_its_object_due(store: Store) -> None:
     assert store.due(1.0, ANN) == ()
     assert store.next_due(ANN) is None
-    _append(store, RUN, now=1.0)
+    append(store, RUN, now=1.0)
     assert store.due(0.5, ANN) == ()
     assert store.due(1.0, ANN) == (RUN,)
     assert store.next_due(ANN) == 1.0
@@ -92,24 +99,24 @@ def check_a_fact_makes_its_object_due(store: Store) -> None:
 
 def check_the_longest_waiting_is_due_first(store: Store) -> None:
     for now, object_id in ((3.0, "run/shop/3"), (1.0, "run/shop/1"), (2.0, "run/shop/2"), (4.0, "run/shop/1")):
-        _append(store, object_id, now=now)
+        append(store, object_id, now=now)
     assert store.due(9.0, ANN) == ("run/shop/1", "run/shop/2", "run/shop/3")
     assert store.due(9.0, ANN, limit=2) == ("run/shop/1", "run/shop/2")
     assert store.next_due(ANN) == 1.0
 
 
 def check_a_decision_says_when_to_look_again(store: Store) -> None:
-    _append(store, RUN)
-    _decide(store, RUN, wake_at=7.0)
+    append(store, RUN)
+    decide(store, RUN, wake_at=7.0)
     assert store.due(6.9, ANN) == ()
     assert store.next_due(ANN) == 7.0
     assert store.due(7.0, ANN) == (RUN,)
-    _decide(store, RUN, wake_at=None)
+    decide(store, RUN, wake_at=None)
     assert store.next_due(ANN) is None
 
 
 def check_what_others_hold_is_not_due(store: Store) -> None:
-    _append(store, RUN, now=1.0)
+    append(store, RUN, now=1.0)
     assert store.claim(RUN, ANN, 1.0, TTL_S) is not None
     assert store.due(10.9, ANN) == (RUN,)
     assert store.due(10.9, BOB) == ()
@@ -118,14 +125,14 @@ def check_what_others_hold_is_not_due(store: Store) -> None:
 
 
 def check_an_ended_object_is_due_only_for_a_new_fact(store: Store) -> None:
-    _append(store, RUN)
-    _decide(store, RUN, wake_at=5.0, ended=True)
+    append(store, RUN)
+    decide(store, RUN, wake_at=5.0, ended=True)
     assert store.due(100.0, ANN) == ()
     assert store.next_due(ANN) is None
     row = store.get(RUN)
     assert row is not None
     assert row.ended
-    _append(store, RUN, now=6.0)
+    append(store, RUN, now=6.0)
     assert store.due(6.0, ANN) == (RUN,)
 
 
@@ -133,31 +140,31 @@ def check_an_ended_object_is_due_only_for_a_new_fact(store: Store) -> None:
 
 
 def check_nobody_takes_what_someone_holds(store: Store) -> None:
-    _append(store, RUN)
-    held = _claim(store, RUN, ANN, 0.0)
+    append(store, RUN)
+    held = take(store, RUN, ANN, 0.0)
     assert store.claim(RUN, BOB, 9.9, TTL_S) is None
-    assert _claim(store, RUN, ANN, 9.9).fence == held.fence
+    assert take(store, RUN, ANN, 9.9).fence == held.fence
 
 
 def check_the_fence_grows_when_the_owner_changes(store: Store) -> None:
-    _append(store, RUN)
-    assert [_claim(store, RUN, ANN, now).fence for now in (0.0, 1.0, 9.0, 50.0)] == [1, 1, 1, 1]
-    assert _claim(store, RUN, BOB, 60.0).fence == 2
-    assert _claim(store, RUN, ANN, 70.0).fence == 3
+    append(store, RUN)
+    assert [take(store, RUN, ANN, now).fence for now in (0.0, 1.0, 9.0, 50.0)] == [1, 1, 1, 1]
+    assert take(store, RUN, BOB, 60.0).fence == 2
+    assert take(store, RUN, ANN, 70.0).fence == 3
 
 
 def check_a_claim_keeps_the_lease_alive(store: Store) -> None:
-    _append(store, RUN)
+    append(store, RUN)
     for now in (0.0, 4.0, 6.0):
-        _claim(store, RUN, ANN, now)
+        take(store, RUN, ANN, now)
     assert store.claim(RUN, BOB, 15.9, TTL_S) is None
     assert store.claim(RUN, BOB, 16.0, TTL_S) is not None
 
 
 def check_a_young_lease_is_left_as_it_is(store: Store) -> None:
-    _append(store, RUN)
+    append(store, RUN)
     for now in (0.0, 4.9):
-        _claim(store, RUN, ANN, now)
+        take(store, RUN, ANN, now)
     assert store.claim(RUN, BOB, 10.0, TTL_S) is not None
 
 
@@ -170,11 +177,11 @@ def check_a_claim_brings_a_new_object_into_being(store: Store) -> None:
 
 
 def check_a_stale_fence_stores_nothing(store: Store) -> None:
-    _append(store, RUN)
-    stale = _claim(store, RUN, ANN, 0.0)
-    current = _claim(store, RUN, BOB, 10.0)
+    append(store, RUN)
+    stale = take(store, RUN, ANN, 0.0)
+    current = take(store, RUN, BOB, 10.0)
     before = (store.get(RUN), store.facts(), store.due(99.0, BOB))
-    _refused(lambda: _commit(store, stale, [_paused(APP)], [_entry(stale, "stop")], state="{}"))
+    refused(lambda: commit(store, stale, [paused(APP)], [an_action(stale, "stop")], state="{}"))
     assert (store.get(RUN), store.facts(), store.due(99.0, BOB)) == before
     assert store.pending(RUN) == ()
     assert store.get(APP) is None
@@ -182,88 +189,88 @@ def check_a_stale_fence_stores_nothing(store: Store) -> None:
 
 
 def check_a_late_commit_counts_when_nobody_took_over(store: Store) -> None:
-    _append(store, RUN)
-    claim = _claim(store, RUN, ANN, 0.0)
-    _commit(store, claim, state='{"late": true}', now=99.0)
+    append(store, RUN)
+    claim = take(store, RUN, ANN, 0.0)
+    commit(store, claim, state='{"late": true}', now=99.0)
     row = store.get(RUN)
     assert row is not None
     assert row.state == '{"late": true}'
 
 
 def check_released_leases_can_be_taken_at_once(store: Store) -> None:
-    _append(store, RUN, APP)
-    stale = _claim(store, RUN, ANN, 0.0)
-    _claim(store, APP, BOB, 0.0)
+    append(store, RUN, APP)
+    stale = take(store, RUN, ANN, 0.0)
+    take(store, APP, BOB, 0.0)
     store.release_leases(ANN)
-    assert _claim(store, RUN, BOB, 0.0).fence == 2
+    assert take(store, RUN, BOB, 0.0).fence == 2
     assert store.claim(APP, ANN, 0.0, TTL_S) is None, "another owner's leases stay"
-    _refused(lambda: _commit(store, stale))
+    refused(lambda: commit(store, stale))
 
 
 def check_who_lets_go_and_comes_back_gets_a_new_fence(store: Store) -> None:
-    _append(store, RUN)
-    stale = _claim(store, RUN, ANN, 0.0)
+    append(store, RUN)
+    stale = take(store, RUN, ANN, 0.0)
     store.release_leases(ANN)
-    assert _claim(store, RUN, ANN, 1.0).fence == stale.fence + 1
+    assert take(store, RUN, ANN, 1.0).fence == stale.fence + 1
 
 
 # --- what a decision sees ---
 
 
 def check_a_decision_sees_facts_once(store: Store) -> None:
-    recorded = _append(store, RUN, RUN)
-    claim = _claim(store, RUN, ANN, 1.0)
+    recorded = append(store, RUN, RUN)
+    claim = take(store, RUN, ANN, 1.0)
     assert claim.facts == recorded
-    assert _claim(store, RUN, ANN, 2.0).facts == recorded, "seen only when the decision is stored"
-    _commit(store, claim, state='{"n": 1}')
-    assert _claim(store, RUN, ANN, 3.0) == Claim(RUN, 1, '{"n": 1}', ())
+    assert take(store, RUN, ANN, 2.0).facts == recorded, "seen only when the decision is stored"
+    commit(store, claim, state='{"n": 1}')
+    assert take(store, RUN, ANN, 3.0) == Claim(RUN, 1, '{"n": 1}', ())
     assert store.due(9.0, ANN) == ()
 
 
 def check_a_decision_does_not_see_its_own_facts(store: Store) -> None:
-    _append(store, RUN)
-    committed = _commit(store, _claim(store, RUN, ANN, 1.0), [_paused(RUN)])
-    assert _claim(store, RUN, ANN, 2.0).facts == ()
+    append(store, RUN)
+    committed = commit(store, take(store, RUN, ANN, 1.0), [paused(RUN)])
+    assert take(store, RUN, ANN, 2.0).facts == ()
     assert store.facts()[-1:] == committed
     assert store.due(9.0, ANN) == ()
 
 
 def check_facts_for_others_are_theirs_to_see(store: Store) -> None:
-    _append(store, RUN)
-    [told] = _commit(store, _claim(store, RUN, ANN, 1.0), [_paused(APP)], now=2.0)
+    append(store, RUN)
+    [told] = commit(store, take(store, RUN, ANN, 1.0), [paused(APP)], now=2.0)
     assert store.due(2.0, ANN) == (APP,)
-    assert _claim(store, APP, ANN, 3.0).facts == (told,)
+    assert take(store, APP, ANN, 3.0).facts == (told,)
 
 
 def check_a_fact_between_claim_and_commit_is_not_lost(store: Store) -> None:
-    _append(store, RUN)
-    claim = _claim(store, RUN, ANN, 1.0)
-    [late] = _append(store, RUN, now=1.5)
-    _commit(store, claim, [_paused(RUN)], wake_at=99.0, now=2.0)
+    append(store, RUN)
+    claim = take(store, RUN, ANN, 1.0)
+    [late] = append(store, RUN, now=1.5)
+    commit(store, claim, [paused(RUN)], wake_at=99.0, now=2.0)
     assert store.due(2.0, ANN) == (RUN,)
-    assert _claim(store, RUN, ANN, 2.0).facts == (late,)
+    assert take(store, RUN, ANN, 2.0).facts == (late,)
 
 
 def check_a_fact_between_claim_and_the_last_commit_is_not_lost(store: Store) -> None:
-    _append(store, RUN)
-    claim = _claim(store, RUN, ANN, 1.0)
-    [late] = _append(store, RUN, now=1.5)
-    _commit(store, claim, ended=True, now=2.0)
+    append(store, RUN)
+    claim = take(store, RUN, ANN, 1.0)
+    [late] = append(store, RUN, now=1.5)
+    commit(store, claim, ended=True, now=2.0)
     assert store.due(2.0, ANN) == (RUN,)
-    assert _claim(store, RUN, ANN, 2.0).facts == (late,)
+    assert take(store, RUN, ANN, 2.0).facts == (late,)
 
 
 def check_a_new_holder_sees_what_the_old_one_did_not_decide(store: Store) -> None:
-    recorded = _append(store, RUN)
-    _claim(store, RUN, ANN, 0.0)
-    assert _claim(store, RUN, BOB, 10.0).facts == recorded
+    recorded = append(store, RUN)
+    take(store, RUN, ANN, 0.0)
+    assert take(store, RUN, BOB, 10.0).facts == recorded
 
 
 # --- actions ---
 
 
 def check_actions_are_offered_to_the_holder_only(store: Store) -> None:
-    entry = _decided_action(store)
+    entry = decided_action(store)
     assert store.outbox(1.0, ANN) == (entry,)
     assert store.outbox(1.0, BOB) == ()
     assert store.outbox(10.0, ANN) == (), "the lease has run out"
@@ -272,40 +279,40 @@ def check_actions_are_offered_to_the_holder_only(store: Store) -> None:
 
 
 def check_actions_are_offered_oldest_first(store: Store) -> None:
-    _append(store, RUN)
-    claim = _claim(store, RUN, ANN, 0.0)
-    _commit(store, claim, todo=[_entry(claim, "b"), _entry(claim, "a")])
-    _commit(store, claim, todo=[_entry(claim, "0")])
+    append(store, RUN)
+    claim = take(store, RUN, ANN, 0.0)
+    commit(store, claim, todo=[an_action(claim, "b"), an_action(claim, "a")])
+    commit(store, claim, todo=[an_action(claim, "0")])
     assert [entry.id for entry in store.outbox(1.0, ANN)] == [f"{RUN}#b", f"{RUN}#a", f"{RUN}#0"]
     assert [entry.id for entry in store.outbox(1.0, ANN, limit=1)] == [f"{RUN}#b"]
 
 
 def check_an_action_is_stored_once(store: Store) -> None:
-    entry = _decided_action(store)
-    claim = _claim(store, RUN, ANN, 1.0)
+    entry = decided_action(store)
+    claim = take(store, RUN, ANN, 1.0)
     other = encode_action(CancelSteps("other", 9))
-    _commit(store, claim, todo=[OutboxEntry(entry.id, RUN, claim.fence, entry.kind, other)])
+    commit(store, claim, todo=[OutboxEntry(entry.id, RUN, claim.fence, entry.kind, other)])
     assert store.pending(RUN) == (entry,)
 
 
 def check_an_action_that_is_done_never_comes_back(store: Store) -> None:
-    entry = _decided_action(store)
+    entry = decided_action(store)
     store.done(entry, [], 1.0)
     assert store.outbox(1.0, ANN) == store.pending(RUN) == ()
-    _commit(store, _claim(store, RUN, ANN, 1.0), todo=[entry], ended=True)
+    commit(store, take(store, RUN, ANN, 1.0), todo=[entry], ended=True)
     assert store.pending(RUN) == ()
 
 
 def check_an_outcome_is_recorded_and_seen(store: Store) -> None:
-    entry = _decided_action(store)
+    entry = decided_action(store)
     store.done(entry, [Recorded(RUN, ActionDone("stop", "CancelSteps"))], 2.0)
     assert store.due(2.0, ANN) == (RUN,)
-    [fact] = _claim(store, RUN, ANN, 2.0).facts
+    [fact] = take(store, RUN, ANN, 2.0).facts
     assert fact.fact == ActionDone("stop", "CancelSteps")
 
 
 def check_an_outcome_is_recorded_once(store: Store) -> None:
-    entry = _decided_action(store)
+    entry = decided_action(store)
     outcome = [Recorded(RUN, ActionDone("stop", "CancelSteps"))]
     store.done(entry, outcome, 2.0)
     before = store.facts()
@@ -314,10 +321,10 @@ def check_an_outcome_is_recorded_once(store: Store) -> None:
 
 
 def check_an_outcome_with_a_stale_fence_is_refused(store: Store) -> None:
-    entry = _decided_action(store)
-    current = _claim(store, RUN, BOB, 10.0)
+    entry = decided_action(store)
+    current = take(store, RUN, BOB, 10.0)
     before = store.facts()
-    _refused(lambda: store.done(entry, [_paused(RUN)], 10.0))
+    refused(lambda: store.done(entry, [paused(RUN)], 10.0))
     assert store.facts() == before
     [offered] = store.outbox(10.0, BOB)
     assert offered.fence == current.fence, "the new holder's to carry out"
@@ -326,27 +333,27 @@ def check_an_outcome_with_a_stale_fence_is_refused(store: Store) -> None:
 
 
 def check_a_postponed_action_waits(store: Store) -> None:
-    store.postpone(_decided_action(store), 5.0)
+    store.postpone(decided_action(store), 5.0)
     assert store.outbox(4.9, ANN) == ()
     [entry] = store.outbox(5.0, ANN)
     assert entry.attempts == 1
 
 
 def check_only_the_holder_postpones(store: Store) -> None:
-    entry = _decided_action(store)
-    _claim(store, RUN, BOB, 10.0)
+    entry = decided_action(store)
+    take(store, RUN, BOB, 10.0)
     store.postpone(entry, 50.0)
     assert [offered.attempts for offered in store.outbox(10.0, BOB)] == [0]
 
 
 def check_actions_that_nobody_carries_out_make_their_object_due(store: Store) -> None:
-    _decided_action(store)
+    decided_action(store)
     assert store.due(9.9, ANN) == store.due(9.9, BOB) == (), "someone holds it and is at it"
     assert store.next_due(BOB) == 10.0
     assert store.due(10.0, BOB) == (RUN,)
     store.release_leases(ANN)
     assert store.due(1.0, BOB) == (RUN,)
-    claim = _claim(store, RUN, BOB, 1.0)
+    claim = take(store, RUN, BOB, 1.0)
     assert store.due(1.0, BOB) == ()
     assert [entry.fence for entry in store.outbox(1.0, BOB)] == [claim.fence]
 
@@ -355,8 +362,8 @@ def check_actions_that_nobody_carries_out_make_their_object_due(store: Store) ->
 
 
 def check_rows_are_listed_by_prefix_and_id(store: Store) -> None:
-    _append(store, "run/shop/2", "run/shop/10", "run/other/1", "app/shop")
-    _decide(store, "run/shop/2", state='{"n": 2}', wake_at=8.0)
+    append(store, "run/shop/2", "run/shop/10", "run/other/1", "app/shop")
+    decide(store, "run/shop/2", state='{"n": 2}', wake_at=8.0)
     rows = store.objects("run/shop/")
     assert [row.object for row in rows] == ["run/shop/10", "run/shop/2"]
     assert rows[1] == store.get("run/shop/2")
@@ -371,60 +378,3 @@ STORE_CHECKS: tuple[StoreCheck, ...] = tuple(
     check for name, check in list(globals().items()) if name.startswith("check_")
 )
 """Every promise."""
-
-
-def _paused(object_id: ObjectId) -> Recorded:
-    fact: Fact = PauseRequested("ann")
-    return Recorded(object_id, fact)
-
-
-def _append(store: Store, *object_ids: ObjectId, now: float = 0.0) -> tuple[Recorded, ...]:
-    return store.append([_paused(object_id) for object_id in object_ids], now)
-
-
-def _claim(store: Store, object_id: ObjectId, owner: str, now: float) -> Claim:
-    claim = store.claim(object_id, owner, now, TTL_S)
-    assert claim is not None, f"{owner} should get {object_id} at {now}"
-    return claim
-
-
-def _commit(
-    store: Store,
-    claim: Claim,
-    facts: Sequence[Recorded] = (),
-    todo: Sequence[OutboxEntry] = (),
-    *,
-    state: str = "{}",
-    wake_at: float | None = None,
-    ended: bool = False,
-    now: float = 0.0,
-) -> tuple[Recorded, ...]:
-    return store.commit(claim, state=state, facts=facts, todo=todo, wake_at=wake_at, ended=ended, now=now)
-
-
-def _decide(
-    store: Store, object_id: ObjectId, *, state: str = "{}", wake_at: float | None = None, ended: bool = False
-) -> None:
-    _commit(store, _claim(store, object_id, ANN, 0.0), state=state, wake_at=wake_at, ended=ended)
-
-
-def _entry(claim: Claim, key: str) -> OutboxEntry:
-    action = CancelSteps("shop", 1)
-    return OutboxEntry(f"{claim.object}#{key}", claim.object, claim.fence, type(action).__name__, encode_action(action))
-
-
-def _decided_action(store: Store) -> OutboxEntry:
-    """An action that ann decided at 0.0, with her lease until 10.0."""
-    _append(store, RUN)
-    claim = _claim(store, RUN, ANN, 0.0)
-    entry = _entry(claim, "stop")
-    _commit(store, claim, todo=[entry])
-    return entry
-
-
-def _refused(instruction: Callable[[], object]) -> None:
-    try:
-        instruction()
-    except StaleFence:
-        return
-    raise AssertionError("a stale fence was taken")

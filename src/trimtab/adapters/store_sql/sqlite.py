@@ -33,8 +33,10 @@ class Database:
                 "use a Python that brings a newer SQLite",
             )
         self._path = path
-        with self._explained():
+        try:
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            raise explain(error, path) from error
         try:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 self.execute(f"PRAGMA {pragma}")
@@ -43,28 +45,9 @@ class Database:
             raise
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Statements that see one moment."""
-        with self._transaction("BEGIN DEFERRED"):
-            yield
-
-    @contextmanager
     def writing(self) -> Iterator[None]:
         """Statements that happen all or not at all, and are on disk when the block ends."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
-
-    def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
-        """All rows that the statement gives."""
-        with self._explained():
-            return self._connection.execute(statement, parameters or {}).fetchall()
-
-    def close(self) -> None:
-        self._connection.close()
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        self.execute(begin)
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.execute("COMMIT")
@@ -74,14 +57,17 @@ class Database:
                 self._connection.rollback()
             raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
+        """All rows that the statement gives."""
         try:
-            yield
+            return self._connection.execute(statement, parameters or {}).fetchall()
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", None) is None:
                 raise  # misuse of the module: a defect, not a state of the world
             raise explain(error, self._path) from error
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def explain(error: sqlite3.DatabaseError, path: Path) -> TrimtabError:

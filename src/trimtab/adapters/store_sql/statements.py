@@ -42,9 +42,10 @@ UPDATE objects SET
     state = :state,
     ended = :ended,
     wake_at = CASE WHEN EXISTS (SELECT 1 FROM inbox WHERE object = :id) THEN :now ELSE :wake_at END
-WHERE id = :id
+WHERE id = :id AND fence = :fence
+RETURNING fence
 """
-"""Comes after the claim's facts were taken out of the inbox."""
+"""No row: the fence is stale. Comes after the claim's facts were taken out of the inbox."""
 
 FENCE = "SELECT fence FROM objects WHERE id = :id"
 

@@ -85,13 +85,13 @@ class SqliteStore:
     # --- decisions ---
 
     def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
-        # Reading first saves a write, and with it the wait for the disk, on all but few ticks.
-        with self._database.reading():
-            for fence, holder, lease_until, state in self._database.execute(statements.LEASE, {"id": object_id}):
-                if holder == owner and lease_until - now > ttl_s / 2:
-                    return self._claim(object_id, fence, state)
-                if holder is not None and holder != owner and lease_until > now:
-                    return None
+        # Reading first saves a write, and with it the wait for the disk, on all but few ticks. What is read here needs
+        # no transaction: if another controller takes over between the lines, the commit is refused by the fence.
+        for fence, holder, lease_until, state in self._database.execute(statements.LEASE, {"id": object_id}):
+            if holder == owner and lease_until - now > ttl_s / 2:
+                return self._claim(object_id, fence, state)
+            if holder not in (None, owner) and lease_until > now:
+                return None
         with self._database.writing():
             taken = {"id": object_id, "owner": owner, "now": now, "until": now + ttl_s}
             rows = self._database.execute(statements.TAKE, taken)
@@ -114,16 +114,17 @@ class SqliteStore:
     ) -> tuple[Recorded, ...]:
         decided = {
             "id": claim.object,
+            "fence": claim.fence,
             "state": state,
             "wake_at": None if ended else wake_at,
             "ended": ended,
             "now": now,
         }
         with self._database.writing():
-            self._require(claim.object, claim.fence)
             for fact in claim.facts:
                 self._database.execute(statements.SEEN, {"id": claim.object, "seq": fact.seq})
-            self._database.execute(statements.DECIDED, decided)
+            if not self._database.execute(statements.DECIDED, decided):
+                raise stale_fence(claim.object, self._fence(claim.object), claim.fence)
             recorded = self._record(facts, now, own=claim.object)
             for entry in todo:
                 self._database.execute(statements.STORE_ACTION, _entry_row(entry, now))
@@ -133,12 +134,9 @@ class SqliteStore:
         with self._database.writing():
             self._database.execute(statements.RELEASE, {"owner": owner})
 
-    def _require(self, object_id: ObjectId, fence: int) -> None:
-        """Raise `StaleFence` unless the object still has this fence."""
+    def _fence(self, object_id: ObjectId) -> int:
         rows = self._database.execute(statements.FENCE, {"id": object_id})
-        held = rows[0][0] if rows else 0
-        if held != fence:
-            raise stale_fence(object_id, held, fence)
+        return int(rows[0][0]) if rows else 0
 
     # --- actions ---
 
@@ -151,7 +149,9 @@ class SqliteStore:
 
     def done(self, entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> None:
         with self._database.writing():
-            self._require(entry.object, entry.fence)
+            held = self._fence(entry.object)
+            if held != entry.fence:
+                raise stale_fence(entry.object, held, entry.fence)
             if self._database.execute(statements.TAKE_OUT, {"id": entry.id}):
                 self._database.execute(statements.CARRIED_OUT, {"id": entry.id})
                 self._record(facts, now)

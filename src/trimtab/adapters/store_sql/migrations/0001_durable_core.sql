@@ -34,7 +34,7 @@ CREATE TABLE inbox (
     object TEXT NOT NULL,
     seq BIGINT NOT NULL REFERENCES facts (seq),
     PRIMARY KEY (object, seq)
-);
+) WITHOUT ROWID;
 
 -- Actions to carry out: few rows at any time.
 CREATE TABLE outbox (
@@ -48,4 +48,4 @@ CREATE TABLE outbox (
 );
 
 -- The ids of actions that are done: none of them is ever stored again.
-CREATE TABLE carried_out (id TEXT PRIMARY KEY);
+CREATE TABLE carried_out (id TEXT PRIMARY KEY) WITHOUT ROWID;
