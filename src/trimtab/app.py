@@ -20,23 +20,25 @@ from pathlib import Path
 
 import uvicorn
 
-from trimtab import __version__, config
+from trimtab import __version__
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.clock import SystemClock
-from trimtab.adapters.envoy import EnvoyGateway
+from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository, configure_hooks
-from trimtab.adapters.processes import ProcessRuntime, ProcessSupervisor
-from trimtab.adapters.store_sql import SqliteStore
+from trimtab.adapters.processes.runtime import ProcessRuntime
+from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
 from trimtab.codec import decode_state
+from trimtab.config.loading import load as load_configuration
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
 from trimtab.engine.act import Delivery, Pipeline
 from trimtab.engine.housekeeping import Housekeeper
-from trimtab.engine.loop import Engine
+from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
 
 REMOTE = "trimtab"
@@ -74,7 +76,7 @@ class Ports:
     state_repository: GitStateRepository
     git_http: GitHttpBackend
     artifacts: FileArtifacts
-    processes: ProcessSupervisor
+    processes: SupervisedProcesses
     runtime: ProcessRuntime
     gateway: EnvoyGateway
 
@@ -82,7 +84,7 @@ class Ports:
 def open_ports(home: Path) -> Ports:
     """The adapters over everything that is kept in `home`."""
     clock = SystemClock()
-    processes = ProcessSupervisor(home / "processes", clock)
+    processes = SupervisedProcesses(home / "processes")
     return Ports(
         clock=clock,
         store=SqliteStore(home / "trimtab.db"),
@@ -110,7 +112,7 @@ class Trimtab:
             source=ports.source,
             processes=ports.processes,
             artifacts=ports.artifacts,
-            compile=config.load,
+            compile=load_configuration,
             workspaces=self.home / "workspaces",
             step_env={**passed_on(), "CI": "true"},
         )
@@ -122,7 +124,7 @@ class Trimtab:
             clock=ports.clock,
             retiring=self._retiring,
         )
-        kinds = {
+        kinds: dict[str, Kind] = {
             "app": Applications(ports.source),
             "run": Runs(ports.processes),
             "env": Environments(ports.state_repository, ports.artifacts, ports.gateway, ports.runtime),
@@ -185,7 +187,7 @@ class Trimtab:
 
     async def _adopt(self, repository: Path, url: str, token: str) -> None:
         """Register the application of the working directory and give its repository a remote to push to."""
-        app = config.load((repository / "trimtab.yaml").read_text(), str(repository / "trimtab.yaml")).app
+        app = load_configuration((repository / "trimtab.yaml").read_text(), str(repository / "trimtab.yaml")).app
         await self.ports.source.create(app)
         fact = AppRegistered()
         recorded = Recorded(app_object(app), fact, reason=f"found in {repository.name}", key=f"registered/{app}")

@@ -212,7 +212,7 @@ class _Work:
         specification = target.specification if target.release == ended.release else self.state.specification
         self.state = replace(self.state, live=ended.release, history=history, specification=specification)
         took = duration(ended.duration_s)
-        self.say(LiveChanged(ended.release, before), f"all of {self.id} since {took} after the rollout began: {reason}")
+        self.say(LiveChanged(ended.release, before), f"live {took} after its rollout began: {reason}")
         if before is not None and before != ended.release:
             self.retire(before)
         self.offer_onwards(target, f"{self.id} runs it")

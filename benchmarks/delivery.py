@@ -1,0 +1,242 @@
+"""From push to production and back, measured on the whole system as its users run it.
+
+Real Git over HTTP, a real Envoy, real instances, requests from a process of their own. Goals and limits:
+
+- the first step: Buildbot on a machine of this kind needs 327 ms (p50) from a webhook to its first shell step;
+- the way back: the share is a lease of 3 s, which bounds what a dead controller costs;
+- detection: the two-sample information bound, log(1/alpha) / min_p [pi KL(pc, p) + (1 - pi) KL(pb, p)].
+
+``python -m benchmarks.delivery [--quick] [--json]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import mkdtemp
+
+from tests.e2e.world import World, wait_for
+
+from benchmarks._load import Answer, Log, load
+from benchmarks._report import Value, finish
+from trimtab.core.model.specification import AnalysisSpec
+from trimtab.core.stats import canary
+from trimtab.core.stats.histogram import Histogram, bucket_of
+
+BUILDBOT_P50_MS = 327.0
+HALF = "{canary: {steps: [{weight: 50%, hold: 10m, requests: 10}], deadline: 20m}}"
+DEFAULT_FIRST_STEP = "{canary: {steps: [{weight: 5%, hold: 10m, requests: 10}], deadline: 20m}}"
+
+
+@contextmanager
+def installation(**settings: str) -> Iterator[World]:
+    """A Trimtab that is up, with its application planted but not pushed."""
+    world = World(Path(mkdtemp(prefix="trimtab-bench-")))
+    try:
+        world.plant(**settings)
+        world.up()
+        yield world
+    finally:
+        world.down()
+        shutil.rmtree(world.folder, ignore_errors=True)
+
+
+def push_to_first_step(world: World, pushes: int) -> dict[str, Value]:
+    """From the moment the branch moved in Trimtab's repository until the step's shell wrote the time."""
+    marks = world.folder / "marks"
+    world.configure(strategy="instant", pipeline=f"pipeline: {{first: 'date +%s.%N >> {marks}; exit 1'}}")
+    branch = world.home / "git" / "shop.git" / "refs" / "heads" / "main"
+    waits_ms = []
+    for number in range(pushes):
+        commit = world.push(version=-number)
+        accepted_s = branch.stat().st_mtime_ns / 1e9
+        world.finished(commit)
+        waits_ms.append((float(marks.read_text().split()[-1]) - accepted_s) * 1000)
+    waits_ms.sort()
+    p50_ms = median(waits_ms)
+    return {
+        "push_to_first_step_p50_ms": p50_ms,
+        "push_to_first_step_p99_ms": quantiles(waits_ms, n=100, method="inclusive")[98],
+        "push_to_first_step_pushes": pushes,
+        "buildbot_over_trimtab_p50": BUILDBOT_P50_MS / p50_ms,
+    }
+
+
+def deployments_under_load(world: World, deployments: int, stream_s: float) -> dict[str, Value]:
+    """Instant deployments one after the other, while requests come at 100/s and an event stream opens with each."""
+    world.configure(strategy="instant")
+    world.ended(world.push(version=0))
+    streams: list[subprocess.Popen[str]] = []
+    took_s = []
+    with load(f"{world.url}/", 100.0) as log:
+        for version in range(1, deployments + 1):
+            words = ["curl", "--silent", "--fail", "--no-buffer", f"{world.url}/stream?seconds={stream_s}"]
+            streams.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            began_s = time.time()
+            commit = world.push(version=version)
+            world.ended(commit)
+            took_s.append(_first(log, f"version {version}").sent_at - began_s)
+        cut = sum(not _whole(stream) for stream in streams)
+        answers = log.answers()
+    failed = sum(answer.status != 200 for answer in answers)
+    return {
+        "push_to_production_noop_s": median(took_s),
+        "failed_requests": failed + cut,
+        "deployments": deployments,
+        "requests_under_deployments": len(answers),
+        "streams_under_deployments": len(streams),
+    }
+
+
+def _first(log: Log, text: str) -> Answer:
+    """The first answer after which every later one says `text` too."""
+    answers = sorted((answer for answer in log.answers()), key=lambda answer: answer.sent_at)
+    position = len(answers)
+    while position and answers[position - 1].text == text:
+        position -= 1
+    return answers[min(position, len(answers) - 1)]
+
+
+def _whole(stream: subprocess.Popen[str]) -> bool:
+    output, _ = stream.communicate(timeout=120)
+    return stream.returncode == 0 and output.endswith("data: [DONE]\n\n")
+
+
+def rollbacks(world: World, number: int) -> dict[str, Value]:
+    """Canaries at 50 % that fail every request: from the stored verdict to the last answer a client got from them."""
+    world.configure(strategy=HALF)
+    waits_ms = []
+    with load(f"{world.url}/", 100.0) as log:
+        for attempt in range(number):
+            commit = world.push(version=10_000 + attempt, fail=1.0)
+            world.ended(commit)
+            verdict_at = _verdict_at(world)
+            last_at = max(answer.at for answer in log.answers() if answer.text == f"version {10_000 + attempt}")
+            waits_ms.append(max(0.0, (last_at - verdict_at) * 1000))
+            wait_for(lambda: world.production.desired == world.production.live, why="Git says so too")
+    return {"verdict_to_zero_p99_ms": _p99(waits_ms), "rollbacks": number}
+
+
+def hard_failures(world: World, number: int) -> dict[str, Value]:
+    """At 50 requests/s and the default first step (5 %): from the first request that reached it to the last."""
+    world.configure(strategy=DEFAULT_FIRST_STEP)
+    took_s = []
+    with load(f"{world.url}/", 50.0) as log:
+        for attempt in range(number):
+            world.ended(world.push(version=20_000 + attempt, fail=1.0))
+            mine = [answer for answer in log.answers() if answer.text == f"version {20_000 + attempt}"]
+            took_s.append(max(answer.at for answer in mine) - min(answer.sent_at for answer in mine))
+            wait_for(lambda: world.production.desired == world.production.live, why="Git says so too")
+    return {"hard_failure_to_zero_s": median(took_s), "hard_failures": number}
+
+
+def dead_controllers(world: World, number: int) -> dict[str, Value]:
+    """kill -9 of the controller in the middle of a canary at 50 %, until the last answer from the canary."""
+    world.configure(strategy=HALF)
+    took_s = []
+    with load(f"{world.url}/", 100.0) as log:
+        for attempt in range(number):
+            commit = world.push(version=30_000 + attempt)
+            text = f"version {30_000 + attempt}"
+            world.observing(commit)
+            wait_for(lambda text=text: any(answer.text == text for answer in log.answers()), why="it gets traffic")
+            killed_at = time.time()
+            world.kill_controller()
+            wait_for(lambda text=text: _quiet_since(log, text) > 2.0, why="its share is gone")
+            took_s.append(max(answer.at for answer in log.answers() if answer.text == text) - killed_at)
+            if attempt + 1 < number:
+                world.up()
+                world.client.steer("shop", "production", "abort")
+                world.ended(commit)
+                wait_for(lambda: world.production.desired == world.production.live, why="Git says so too")
+    return {"dead_controller_to_stable_s": max(took_s), "dead_controllers": number}
+
+
+def _quiet_since(log: Log, text: str) -> float:
+    answers = log.answers()
+    return answers[-1].at - max(answer.at for answer in answers if answer.text == text)
+
+
+def _verdict_at(world: World) -> float:
+    """When the newest FAIL was stored."""
+    newest = [entry for entry in world.client.history(limit=100) if entry.kind == "VerdictReached"][-1]
+    return newest.at if isinstance(newest.at, float) else datetime.fromisoformat(newest.at).timestamp()
+
+
+def detection(trials: int) -> dict[str, Value]:
+    """The running system's rule on simulated ticks: 5 % against 0.3 % at 10 requests/s and a share of 10 %."""
+    spec, chance = AnalysisSpec(), random.Random(20_2611)
+    took_s = sorted(_detect(spec, chance, 0.05, 0.003) for _ in range(trials))
+    bound_s = math.log(100) / _information(0.05, 0.003, 0.1) / 10.0
+    return {
+        "detect_5pct_at_10rps_median_s": median(took_s),
+        "detect_5pct_over_bound": median(took_s) / bound_s,
+        "detect_trials": trials,
+    }
+
+
+def _detect(spec: AnalysisSpec, chance: random.Random, p_candidate: float, p_stable: float) -> float:
+    history = _latencies(chance, 1000)
+    evidence = canary.begin(spec, history)
+    for second in range(2, 3600, 2):
+        requests = sum(chance.random() < 0.1 for _ in range(20))
+        arms = [
+            canary.Arm(n, sum(chance.random() < p for _ in range(n)), _latencies(chance, n))
+            for n, p in ((requests, p_candidate), (20 - requests, p_stable))
+        ]
+        evidence = canary.observe(spec, evidence, *arms)
+        if canary.judge(spec, evidence).verdict == "FAIL":
+            return float(second)
+    return 3600.0
+
+
+def _latencies(chance: random.Random, number: int) -> Histogram:
+    counts: dict[int, int] = {}
+    for _ in range(number):
+        bucket = bucket_of(30_000 * chance.lognormvariate(0, 0.3))
+        counts[bucket] = counts.get(bucket, 0) + 1
+    return Histogram(counts)
+
+
+def _information(p_candidate: float, p_stable: float, share: float) -> float:
+    """What one request tells (nats), at best."""
+
+    def kl(p: float, q: float) -> float:
+        return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+
+    pooled = share * p_candidate + (1 - share) * p_stable
+    return share * kl(p_candidate, pooled) + (1 - share) * kl(p_stable, pooled)
+
+
+def _p99(values: list[float]) -> float:
+    return quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    quick: bool = options.quick
+    results: dict[str, Value] = {}
+    with installation(strategy="instant") as world:
+        results |= push_to_first_step(world, 30 if quick else 100)
+        results |= deployments_under_load(world, 10 if quick else 200, 3.0 if quick else 30.0)
+        results |= rollbacks(world, 3 if quick else 50)
+        results |= hard_failures(world, 3 if quick else 15)
+        results |= dead_controllers(world, 1 if quick else 5)
+    results |= detection(100 if quick else 1000)
+    finish(results, options.json)
+
+
+if __name__ == "__main__":
+    main()

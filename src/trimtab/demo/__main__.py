@@ -1,0 +1,47 @@
+"""``python -m trimtab.demo [--keep]``: sets the stage, plays the story, says what became of each change."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+
+from trimtab.core.errors import TrimtabError
+from trimtab.demo.play import Play
+from trimtab.demo.stage import Stage
+
+
+def main() -> int:
+    """Play the demo; the exit code says whether every change ended as it should."""
+    parser = argparse.ArgumentParser(prog="trimtab.demo", description="Five changes on their way to production.")
+    parser.add_argument("--keep", action="store_true", help="leave everything running to explore")
+    parser.add_argument("--plain", action="store_true", help="no live view, one line for each thing that happens")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(mkdtemp(prefix="trimtab-demo-"))
+    stage = Stage(folder, seconds=3600.0 if options.keep else 240.0)
+    kept = False
+    try:
+        stage.open()
+        as_expected = Play(stage, live=sys.stdout.isatty() and not options.plain).perform()
+        kept = options.keep
+        if kept:
+            print(stage.how_to_explore())
+        return 0 if as_expected else 1
+    except TrimtabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if not kept:
+            stage.close()
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

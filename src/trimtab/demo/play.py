@@ -1,0 +1,141 @@
+"""The demo's play: push a change, watch what becomes of it, go on to the next, and tell the whole story at the end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from trimtab.cli.pictures.overview import overview
+from trimtab.core.errors import failure
+from trimtab.core.say import duration
+from trimtab.demo.stage import Stage
+from trimtab.demo.story import CHAPTERS, Chapter
+from trimtab.views.model import OverviewView, RolloutView, RunView
+
+APP, PRODUCTION = "assistant", "production"
+CHAPTER_WITHIN_S = 150.0
+FRAME_S = 0.25
+WORDS = {
+    "promoted": ("✓", "in production", "green"),
+    "rolled_back": ("↩", "rolled back", "yellow"),
+    "failed": ("✗", "stopped in the pipeline", "red"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a change, after how long (seconds since the push), and why."""
+
+    chapter: Chapter
+    what: str
+    after_s: float
+    reason: str
+
+    @property
+    def as_expected(self) -> bool:
+        return self.what == self.chapter.expected
+
+
+class Play:
+    """Performs the chapters on a stage; `live` draws a picture that changes, else a line for each change."""
+
+    def __init__(self, stage: Stage, *, live: bool) -> None:
+        self._stage = stage
+        self._console = Console(highlight=False)
+        self._live = live
+        self._outcomes: list[Outcome] = []
+
+    def perform(self) -> bool:
+        """Play every chapter; whether each ended as it should."""
+        began = time.monotonic()
+        picture: AbstractContextManager[Live | None] = nullcontext()
+        if self._live:
+            picture = Live(console=self._console, refresh_per_second=8, transient=True, vertical_overflow="crop")
+        with picture as screen:
+            for chapter in CHAPTERS:
+                outcome = self._perform(chapter, screen)
+                self._outcomes.append(outcome)
+                if not self._live:
+                    self._console.print(_line(outcome))
+                if len(self._outcomes) == 1:
+                    self._stage.send_users()
+        self._console.print(self._story(time.monotonic() - began))
+        return all(outcome.as_expected for outcome in self._outcomes)
+
+    def _perform(self, chapter: Chapter, screen: Live | None) -> Outcome:
+        began = time.monotonic()
+        if not self._live:
+            self._console.print(f"→ git push: {chapter.subject}")
+        commit = self._stage.push(chapter)
+        while time.monotonic() - began < CHAPTER_WITHIN_S:
+            view = self._stage.client.overview(APP)
+            if screen is not None:
+                screen.update(self._frame(view, chapter, time.monotonic() - began))
+            if (ended := _ended(view, commit)) is not None:
+                return Outcome(chapter, ended[0], time.monotonic() - began, ended[1])
+            time.sleep(FRAME_S)
+        raise failure("demo", f"nothing became of {chapter.subject!r} within {duration(CHAPTER_WITHIN_S)}")
+
+    def _frame(self, view: OverviewView, chapter: Chapter, seconds: float) -> Group:
+        told = [Padding(_line(outcome), (0, 1)) for outcome in self._outcomes]
+        now = Text.assemble(("● ", "bold cyan"), (chapter.subject, "bold"), f"  pushed {duration(seconds)} ago")
+        picture = overview(view, width=self._console.width, now=time.time())
+        return Group(*told, Padding(now, (0, 1)), Padding(picture, (1, 1)))
+
+    def _story(self, seconds: float) -> Group:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(justify="right")
+        table.add_column()
+        for number, outcome in enumerate(self._outcomes, start=1):
+            glyph, word, colour = WORDS[outcome.what]
+            head = Text.assemble(
+                (outcome.chapter.subject, "bold"),
+                "  ",
+                (f"{glyph} {word}", colour),
+                f" after {duration(outcome.after_s)}",
+            )
+            table.add_row(f"{number}.", Group(head, Text(f"{_sentence(outcome.reason)}\n")))
+        title = Text(f"\nFive changes in {duration(seconds)}, and what became of each:\n", style="bold")
+        return Group(title, table)
+
+
+def _line(outcome: Outcome) -> Text:
+    glyph, word, colour = WORDS[outcome.what]
+    took = f"{word} after {duration(outcome.after_s)}"
+    return Text.assemble((f"{glyph} ", colour), f"{outcome.chapter.subject}: ", (took, colour))
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+def _ended(view: OverviewView, commit: str) -> tuple[str, str] | None:
+    """What became of the commit and why; None while it is on its way."""
+    run = next((run for run in view.runs if run.change.commit == commit), None)
+    if run is None or run.status == "running":
+        return None
+    if run.status != "passed":
+        return "failed", _why_stopped(run)
+    mine = {place: _of_release(rollouts, run.release) for place, rollouts in view.rollouts.items()}
+    for rollout in mine.values():
+        if rollout is not None and rollout.ended and rollout.status != "promoted":
+            return "rolled_back", rollout.reason
+    last = mine.get(PRODUCTION)
+    return ("promoted", last.reason) if last is not None and last.ended else None
+
+
+def _of_release(rollouts: tuple[RolloutView, ...], release: str | None) -> RolloutView | None:
+    """The newest rollout of the release."""
+    return next((rollout for rollout in rollouts if rollout.release == release), None)
+
+
+def _why_stopped(run: RunView) -> str:
+    details = [step.detail for step in run.steps if step.status == "failed"]
+    return f"{run.reason} ({'; '.join(details)})" if details else run.reason

@@ -1,0 +1,25 @@
+"""The world that end-to-end tests live in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from tests.e2e.world import World, wait_for
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A planted installation that is not up yet; afterwards nothing of it may be left."""
+    folder = Path(mkdtemp(prefix="trimtab-e2e-"))
+    world = World(folder)
+    try:
+        yield world
+    finally:
+        world.down()
+        wait_for(lambda: not world.processes(), within_s=15.0, why="no process is left")
+        shutil.rmtree(folder, ignore_errors=True)
