@@ -193,6 +193,7 @@ async def check_what_is_materialised_is_whole_each_time(artifacts: Artifacts, fo
         path.chmod(0o755)
     (root / "app.py").chmod(0o644)
     (root / "app.py").write_bytes(b"print('hellO')\n")
+    (root / "app.py").chmod(0o444)
     (root / "bin" / "run").unlink()
     (root / "latest").unlink()
     (root / "latest").symlink_to("app.py")

@@ -89,12 +89,11 @@ async def test_large_bodies_pass_in_both_directions(tmp_path: Path) -> None:
 async def test_compressed_requests_are_understood(tmp_path: Path) -> None:
     async with served(tmp_path / "home") as (url, requests):
         user = User(tmp_path / "user", f"{url}/shop.git")
-        for n in range(40):
-            user.commit({"n": File(str(n).encode())})
+        user.commit(README)
         await user.apush()
         clone = User(tmp_path / "clone", f"{url}/shop.git")
-        for n in range(40):
-            clone.commit({"own": File(str(n).encode())})
+        for n in range(60):
+            clone.git("commit", "-q", "--allow-empty", "-m", f"Own {n}")
         await asyncio.to_thread(clone.git, "fetch", "-q", "origin", "main")
     assert any(request.headers.get("content-encoding") == "gzip" for request in requests)
 
@@ -192,5 +191,38 @@ async def test_a_client_that_goes_away_leaves_nothing_running(tmp_path: Path) ->
             while not requests or set(psutil.Process().children(recursive=True)) <= before:
                 await asyncio.sleep(0.01)
             writer.close()
+            while not set(psutil.Process().children(recursive=True)) <= before:
+                await asyncio.sleep(0.01)
+
+
+async def hanging_hook(home: Path) -> None:
+    source = GitSource(home)
+    await source.create("shop")
+    (source.path("shop") / "hooks" / "post-receive").write_text("#!/bin/sh\nexec sleep 600\n")
+
+
+async def test_closing_ends_what_is_still_being_served(tmp_path: Path) -> None:
+    await hanging_hook(tmp_path / "home")
+    before = set(psutil.Process().children(recursive=True))
+    async with served(tmp_path / "home") as (url, _):
+        user = User(tmp_path / "user", f"{url}/shop.git")
+        user.commit(README)
+        push = asyncio.create_task(user.apush(ok=False))
+        async with asyncio.timeout(20):
+            while not any(child.name() == "sleep" for child in psutil.Process().children(recursive=True)):
+                await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        await push
+        assert set(psutil.Process().children(recursive=True)) <= before
+
+
+async def test_a_hook_that_hangs_is_given_up(tmp_path: Path) -> None:
+    await hanging_hook(tmp_path / "home")
+    before = set(psutil.Process().children(recursive=True))
+    async with served(tmp_path / "home", idle_timeout_s=1) as (url, _):
+        user = User(tmp_path / "user", f"{url}/shop.git")
+        user.commit(README)
+        async with asyncio.timeout(30):
+            await user.apush(ok=False)
             while not set(psutil.Process().children(recursive=True)) <= before:
                 await asyncio.sleep(0.01)

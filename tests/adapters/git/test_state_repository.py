@@ -68,7 +68,7 @@ async def test_history_cannot_be_rewritten_by_a_push(tmp_path: Path) -> None:
 async def test_a_rewrite_on_the_disk_does_not_bring_back_a_lost_key(tmp_path: Path) -> None:
     lab = GitStateLab(tmp_path)
     first = await write(lab, OLD, "a")
-    await write(lab, NEW, "b")
+    assert await write(lab, NEW, "b") == await write(lab, NEW, "b")
     user = await lab.user()
     user.git("--git-dir", user.url, "update-ref", "refs/heads/main", first)
     again = await write(lab, NEW, "b")
