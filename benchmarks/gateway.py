@@ -9,7 +9,9 @@ Compared, each in an Envoy 1.40 of its own with two workers, in front of the sam
   retries when a connection fails, an access log with the same line. No controller.
 - bare: static without the access log and the retries.
 
-Rounds are interleaved, each in turn first; the ratios are medians over the rounds.
+Rounds of a second are interleaved, each contender in turn first; ratios are medians over the rounds. The processor
+time that each Envoy spends on a request is compared too: unlike requests per second, it hardly depends on what else the
+machine does.
 
     python -m benchmarks.gateway [--quick] [--json]
 """
@@ -24,6 +26,7 @@ import statistics
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ from benchmarks._report import finish
 from benchmarks._throughput import Throughput, generator, saturate
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.binary import executable
-from trimtab.adapters.envoy.gateway import EnvoyGateway
+from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
 from trimtab.adapters.envoy.resources import ACCESS_LOG_LINE
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.core.model.identity import EnvironmentId
@@ -39,11 +42,13 @@ from trimtab.core.model.traffic import Backend, Endpoint, Route
 from trimtab.ports.processes import Processes, ProcessSpec
 
 HOST = "127.0.0.1"
-ROUND_S = 2
+ROUND_S = 1
 SHARE_PCT = 10.0
 LEASE = "rollout/bench/production/1"
+OURS, STATIC, BARE = PROCESS, "static", "bare"
+"""The contenders, by the names of their processes."""
 PRODUCTION = EnvironmentId("bench", "production")
-STABLE, CANDIDATE = f"sha256:{'5' * 64}", f"sha256:{'c' * 64}"
+STABLE_RELEASE, CANDIDATE_RELEASE = f"sha256:{'5' * 64}", f"sha256:{'c' * 64}"
 _TYPE = "type.googleapis.com/envoy"
 
 Document = dict[str, Any]
@@ -58,7 +63,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-# --- configurations written by hand ------------------------------------------------------------------------------------
+# --- configurations written by hand ----------------------------------------------------------------------------------
 
 
 def address(port: int) -> Document:
@@ -159,7 +164,11 @@ async def our_gateway(
     gateway = EnvoyGateway(folder / "gateway", processes, SystemClock())
     stable, candidate = (Endpoint(HOST, one) for one in instance_ports)
     route = Route(
-        PRODUCTION, Endpoint(HOST, port), Backend(STABLE, (stable,)), Backend(CANDIDATE, (candidate,)), lease=LEASE
+        PRODUCTION,
+        Endpoint(HOST, port),
+        Backend(STABLE_RELEASE, (stable,)),
+        Backend(CANDIDATE_RELEASE, (candidate,)),
+        lease=LEASE,
     )
     try:
         await gateway.start()
@@ -191,17 +200,35 @@ async def under_control(gateway: EnvoyGateway, port: int) -> Throughput:
             await controller
 
 
-async def measure(contenders: dict[str, Contender], rounds: int) -> dict[str, list[Throughput]]:
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One contender in one round; `cpu_us`: what its Envoy spent on one request."""
+
+    requests_per_s: float
+    failed: int
+    cpu_us: float
+
+
+async def measure(processes: Processes, contenders: dict[str, Contender], rounds: int) -> dict[str, list[Round]]:
     """Every contender once in each round, in turning order; the first round only warms up."""
-    seen: dict[str, list[Throughput]] = {name: [] for name in contenders}
+    seen: dict[str, list[Round]] = {name: [] for name in contenders}
     names = list(contenders)
     for number in range(rounds + 1):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            before_s = await cpu_s(processes, name)
             outcome = await contenders[name]()
+            spent_s = await cpu_s(processes, name) - before_s
+            cpu_us = 1e6 * spent_s / (outcome.requests_per_s * ROUND_S)
             if number:
-                seen[name].append(outcome)
+                seen[name].append(Round(outcome.requests_per_s, outcome.failed, cpu_us))
     return seen
+
+
+async def cpu_s(processes: Processes, name: str) -> float:
+    status = await processes.status(name)
+    assert status is not None
+    return status.cpu_s
 
 
 async def run(rounds: int) -> dict[str, float | int | str]:
@@ -213,48 +240,54 @@ async def run(rounds: int) -> dict[str, float | int | str]:
         try:
             async with (
                 static_envoy(processes, folder, "instances", instances(both), port=second, workers=1),
-                static_envoy(processes, folder, "static", proxy(static, both, bare=False), port=static),
-                static_envoy(processes, folder, "bare", proxy(bare, both, bare=True), port=bare),
+                static_envoy(processes, folder, STATIC, proxy(static, both, bare=False), port=static),
+                static_envoy(processes, folder, BARE, proxy(bare, both, bare=True), port=bare),
                 our_gateway(processes, folder, ours, both) as gateway,
             ):
                 contenders: dict[str, Contender] = {
-                    "ours": lambda: under_control(gateway, ours),
-                    "static": lambda: saturate(HOST, static, ROUND_S),
-                    "bare": lambda: saturate(HOST, bare, ROUND_S),
+                    OURS: lambda: under_control(gateway, ours),
+                    STATIC: lambda: saturate(HOST, static, ROUND_S),
+                    BARE: lambda: saturate(HOST, bare, ROUND_S),
                 }
-                seen = await measure(contenders, rounds)
+                seen = await measure(processes, contenders, rounds)
                 counts = await gateway.counts(PRODUCTION)
         finally:
             await processes.close()
     requests = {release: arm.requests for release, arm in counts.items()}
-    return results(seen, 100 * requests[CANDIDATE] / sum(requests.values()))
+    return results(seen, 100 * requests[CANDIDATE_RELEASE] / sum(requests.values()))
 
 
-def results(seen: dict[str, list[Throughput]], candidate_pct: float) -> dict[str, float | int | str]:
-    def ratio_to(other: str) -> float:
-        pairs = zip(seen["ours"], seen[other], strict=True)
-        return statistics.median(mine.requests_per_s / theirs.requests_per_s for mine, theirs in pairs)
+def results(seen: dict[str, list[Round]], candidate_pct: float) -> dict[str, float | int | str]:
+    def ratio(value: Callable[[Round], float], other: str) -> float:
+        pairs = zip(seen[OURS], seen[other], strict=True)
+        return statistics.median(value(mine) / value(theirs) for mine, theirs in pairs)
 
-    rates = {
-        f"{name}_requests_per_s": statistics.median(one.requests_per_s for one in loads) for name, loads in seen.items()
-    }
+    def rate(one: Round) -> float:
+        return one.requests_per_s
+
+    def cpu_us(one: Round) -> float:
+        return one.cpu_us
+
     return {
-        "throughput_ratio": ratio_to("static"),
-        "throughput_ratio_to_bare": ratio_to("bare"),
-        **rates,
-        "failed_requests": sum(one.failed for loads in seen.values() for one in loads),
+        "throughput_ratio": ratio(rate, STATIC),
+        "throughput_ratio_to_bare": ratio(rate, BARE),
+        "cpu_ratio": ratio(cpu_us, STATIC),
+        "cpu_ratio_to_bare": ratio(cpu_us, BARE),
+        **{f"{name}_requests_per_s": statistics.median(map(rate, rounds)) for name, rounds in seen.items()},
+        **{f"{name}_cpu_us_per_request": statistics.median(map(cpu_us, rounds)) for name, rounds in seen.items()},
+        "failed_requests": sum(one.failed for rounds in seen.values() for one in rounds),
         "candidate_pct": candidate_pct,
-        "rounds": len(seen["ours"]),
+        "rounds": len(seen[OURS]),
         "load_generator": generator(),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="6 rounds instead of 20")
+    parser.add_argument("--quick", action="store_true", help="9 rounds instead of 40")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
-    finish(asyncio.run(run(6 if options.quick else 20)), options.json)
+    finish(asyncio.run(run(9 if options.quick else 40)), options.json)
 
 
 if __name__ == "__main__":
