@@ -80,6 +80,14 @@ class Ports:
     runtime: ProcessRuntime
     gateway: EnvoyGateway
 
+    async def close(self) -> None:
+        """Let go of everything; what runs under supervisors goes on."""
+        await self.git_http.aclose()
+        await self.gateway.close()
+        await self.runtime.close()
+        await self.processes.close()
+        self.store.close()
+
 
 def open_ports(home: Path) -> Ports:
     """The adapters over everything that is kept in `home`."""
@@ -180,8 +188,7 @@ class Trimtab:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            await ports.gateway.close()
-            ports.store.close()
+            await ports.close()
             (self.home / "api.json").unlink(missing_ok=True)
             _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
 
@@ -274,7 +281,7 @@ async def _stop_processes(home: Path) -> int:
     others = [name for name in alive if name not in gateway]
     await asyncio.gather(*(ports.processes.stop(name) for name in others))
     await asyncio.gather(*(ports.processes.stop(name) for name in gateway))
-    ports.store.close()
+    await ports.close()
     return len(alive)
 
 

@@ -129,6 +129,20 @@ def test_a_first_release_that_fails_is_not_tried_again_by_itself() -> None:
     assert play.state.rollout == 2
 
 
+def test_the_same_release_is_tried_again_when_it_is_offered_again() -> None:
+    """Git says so already, so our commit changes nothing there: the file's newest commit stays the old one."""
+    play = Play()
+    play.offer(A)
+    play.commit()
+    play.end("failed")
+    play.see()
+    play.offer(A, run=2)
+    play.see(f.DesiredCommitted(A, "empty-commit"))
+    assert play.state.rollout == 2
+    play.see()
+    assert not play.facts(f.DesiredAdopted)
+
+
 def test_an_edit_in_git_is_picked_up() -> None:
     play = Play()
     play.deploy(A)

@@ -79,7 +79,10 @@ class EnvironmentState:
     """Releases that were live before, newest first, without the live one."""
     desired: Offer | None = None
     desired_commit: str = ""
-    """The state repository's commit that this environment has acted on (or refused)."""
+    """The commit by which `desired` was decided: ours, or somebody's that was taken over or refused."""
+    seen_commit: str = ""
+    """The newest commit of the environment's file that was looked at. Differs from `desired_commit` when ours changed
+    nothing, since the release it asked for stood there already."""
     waiting: tuple[Offer, ...] = ()
     committing: Offer | None = None
     """Being written to the state repository."""
@@ -251,9 +254,12 @@ class _Work:
     def compare_with_git(self) -> None:
         """Someone else changed the state repository: do what it says, or say why not."""
         seen = self.reading.desired
-        if seen is None or self.state.committing is not None or seen.commit == self.state.desired_commit:
+        if seen is None or self.state.committing is not None or seen.commit == self.state.seen_commit:
             return
-        self.state = replace(self.state, desired_commit=seen.commit)
+        ours = seen.commit == self.state.desired_commit
+        self.state = replace(self.state, seen_commit=seen.commit, desired_commit=seen.commit)
+        if ours:
+            return
         if seen.problem is not None or seen.release is None or seen.specification is None:
             problem = seen.problem or Problem("desired-missing", f"commit {seen.commit[:8]} names no release")
             self.say(DesiredRefused(seen.commit, problem), f"{problem}; nothing was changed")

@@ -225,8 +225,8 @@ def _threshold(spec: LatencySpec, history: Histogram, quantile: float) -> Thresh
 
 
 def _weights(spec: AnalysisSpec) -> dict[str, float]:
-    """How the wealth is spread: two thirds on errors, one on latency (its quantiles share it), or all on what is on."""
-    latency = 0.0 if spec.latency is None else (1.0 / 3.0 if spec.errors is not None else 1.0)
+    """How the wealth is spread: most on errors, the rest on latency (its quantiles share it); all on what is on."""
+    latency = 0.0 if spec.latency is None else (0.2 if spec.errors is not None else 1.0)
     weights = {} if spec.errors is None else {"errors": 1.0 - latency}
     if spec.latency is not None:
         weights |= {quantile_name(q): latency / len(spec.latency.quantiles) for q in spec.latency.quantiles}
