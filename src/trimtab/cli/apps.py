@@ -26,7 +26,7 @@ def apps(context: click.Context, session: Session, as_json: bool) -> None:
 @server
 @click.argument("name")
 @click.option("--poll", "poll_url", metavar="URL", help="Fetch this repository instead of waiting for pushes.")
-@click.option("--branch", default="main", show_default=True, help="The branch that is deployed.")
+@click.option("--branch", default="main", metavar="BRANCH", help="The branch that is deployed [main].")
 def add(session: Session, name: str, poll_url: str | None, branch: str, as_json: bool) -> None:
     """Without --poll, Trimtab serves a Git repository for it, to which you push."""
     app = session.client.register(name, branch=branch, poll_url=poll_url)

@@ -70,6 +70,7 @@ def environment(function: Function) -> Function:
     return _session(function, (*_SERVER, _APP, _ENVIRONMENT))
 
 
+_OF_SESSION = ("url", "token", "home", "app", "environment")
 _SERVER: tuple[Decorator, ...] = tuple(click.option(*names, **settings) for names, settings in SERVER_OPTIONS)
 _APP: Decorator = click.option(
     "--app", "-a", metavar="APP", help="Application [that of trimtab.yaml, or the only one]."
@@ -81,10 +82,11 @@ _ENVIRONMENT: Decorator = click.option(
 
 def _session(function: Function, options: tuple[Decorator, ...]) -> Function:
     @wraps(function)
-    def call(*args: Any, app: str | None = None, environment: str | None = None, **others: Any) -> Any:
-        url, token, home = (others.pop(option) or given_before(option) for option in ("url", "token", "home"))
-        with Session(url, token, home, app, environment) as session:
-            return function(*args, session=session, **others)
+    def call(*args: Any, **given: Any) -> Any:
+        said = {option: given.pop(option, None) or given_before(option) for option in _OF_SESSION}
+        given["as_json"] = given["as_json"] or given_before("as_json") is not None
+        with Session(**said) as session:
+            return function(*args, session=session, **given)
 
     decorated: Function = call
     for option in reversed(options):
@@ -92,7 +94,11 @@ def _session(function: Function, options: tuple[Decorator, ...]) -> Function:
     return decorated
 
 
-def given_before(option: str) -> str | None:
-    """An option that was given before the command's name: ``trimtab --home DIR status``."""
-    value: str | None = click.get_current_context().find_root().params.get(option)
-    return value
+def given_before(option: str) -> Any:
+    """An option that was given to a group, before the command's name: ``trimtab --home DIR status``."""
+    context = click.get_current_context().parent
+    while context is not None:
+        if context.params.get(option):
+            return context.params[option]
+        context = context.parent
+    return None

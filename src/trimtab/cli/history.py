@@ -18,7 +18,7 @@ from trimtab.views.model import HistoryEntry
 @command("history", example="trimtab history --why --limit 10\ntrimtab history --follow")
 @application
 @click.option("--why", is_flag=True, help="With the reason of each.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many of the newest.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, metavar="N", help="How many of the newest [50].")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens, until Ctrl-C.")
 @click.option("--all", "routine", is_flag=True, help="Also what says how, not what: ticks, actions done.")
 def history(session: Session, why: bool, limit: int, follow: bool, routine: bool, as_json: bool) -> None:

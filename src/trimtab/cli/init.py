@@ -15,25 +15,25 @@ from trimtab.core.model.identity import NAME_PATTERN, is_name
 
 
 @command("init", example="trimtab init\ntrimtab init --app shop")
-@click.option("--app", "-a", metavar="NAME", help="Name of the application [that of the folder].")
+@click.option("--app", "-a", "name", metavar="NAME", help="Name of the application [that of the folder].")
 @click.option("--force", is_flag=True, help="Replace a trimtab.yaml that is there.")
-def init(app: str | None, force: bool, as_json: bool) -> None:
+def init(name: str | None, force: bool, as_json: bool) -> None:
     """With the JSON Schema for editors, and .trimtab/ added to .gitignore. An existing file is left alone."""
     from trimtab.config import template
 
     folder = Path.cwd()
-    name = app or guess_name(folder.name)
-    if not is_name(name):
+    app = name or guess_name(folder.name)
+    if not is_name(app):
         hint = f"lower-case letters, digits and hyphens: {NAME_PATTERN}"
-        raise failure("app-name", f"{name!r} cannot name an application", hint)
+        raise failure("app-name", f"{app!r} cannot name an application", hint)
     place = folder / CONFIGURATION
     if place.exists() and not force:
         hint = "edit it, check it with `trimtab validate`, or replace it with --force"
         raise failure("exists", "there is a configuration already", hint, str(place))
-    place.write_text(template(name))
+    place.write_text(template(app))
     written = [str(place), _write_schema(folder), *_ignore(folder)]
     if as_json:
-        show_json({"app": name, "written": written})
+        show_json({"app": app, "written": written})
         return
     for path in written:
         click.echo(path)

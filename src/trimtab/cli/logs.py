@@ -20,33 +20,40 @@ from trimtab.views.model import InstanceView, RunView, StepView
 @click.argument("first", required=False, metavar="[RUN | INSTANCE]")
 @click.argument("step", required=False, metavar="[STEP]")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until the end or Ctrl-C.")
-@click.option("--tail", type=click.IntRange(min=0), default=0, metavar="N", help="Only the last N lines of each.")
+@click.option(
+    "--tail",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=False,
+    metavar="N",
+    help="Only the last N lines of each.",
+)
 def logs(session: Session, first: str | None, step: str | None, follow: bool, tail: int, as_json: bool) -> None:
     """Of a run's steps: RUN is its number (without: the newest run), STEP the name of one. With --env of an
     environment's instances: INSTANCE is the name of one. Lines of several begin with the name of theirs. With --json:
     one JSON object a line."""
-    source = Logs(session.client, follow, tail)
     if session.wanted_environment is not None:
         if step is not None:
             raise click.UsageError("with --env, name an instance only")
-        instances = _instances(session, first)
-        lines, several = source.of_processes({each.id: each.log for each in instances}), len(instances) > 1
+        processes = {each.id: each.log for each in _instances(session, first)}
+        names, lines = list(processes), Logs(session.client, follow, tail).of_processes(processes)
     else:
         run = _run(session, first)
         steps = _steps(run, step)
         if not follow and not any(each.process for each in steps):
             say(f"run {run.number} has started no step yet")
-        lines, several = source.of_run(run, step), len(steps) > 1
-    width = max((len(each.name) for each in steps), default=0) if session.wanted_environment is None else 0
+        names, lines = [each.name for each in steps], Logs(session.client, follow, tail).of_run(run, step)
+    width = max(map(len, names)) if len(names) > 1 else 0
     for line in lines:
-        _show(line, width if several else None, as_json)
+        _show(line, width, as_json)
 
 
-def _show(line: Line, width: int | None, as_json: bool) -> None:
+def _show(line: Line, width: int, as_json: bool) -> None:
+    """`width`: of the names in front of the lines; 0: there is only one."""
     if as_json:
         show_json({"from": line.origin, "line": line.text}, indent=None)
     else:
-        click.echo(line.text if width is None else f"{line.origin.ljust(width)} | {line.text}")
+        click.echo(f"{line.origin.ljust(width)} | {line.text}" if width else line.text)
 
 
 def _run(session: Session, number: str | None) -> RunView:

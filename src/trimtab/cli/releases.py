@@ -12,7 +12,7 @@ from trimtab.cli.session import Session
 
 @command("releases", example="trimtab releases --limit 5")
 @application
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many [20].")
 def releases(session: Session, limit: int, as_json: bool) -> None:
     """Newest first, with the run and commit each was cut from, and how it fared in each environment."""
     found = session.client.releases(session.app, limit)

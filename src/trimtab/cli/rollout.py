@@ -20,7 +20,7 @@ def rollout(context: click.Context, session: Session, as_json: bool) -> None:
 
 @command("rollout list", example="trimtab rollout list --env production --limit 5")
 @environment
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many [20].")
 def list_rollouts(session: Session, limit: int, as_json: bool) -> None:
     """Newest first, one line each."""
     _list(session, limit, as_json)

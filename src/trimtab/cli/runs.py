@@ -12,7 +12,7 @@ from trimtab.cli.session import Session
 
 @command("runs", example="trimtab runs --limit 5")
 @application
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many [20].")
 def runs(session: Session, limit: int, as_json: bool) -> None:
     """Newest first, one line each."""
     found = session.client.runs(session.app, limit)

@@ -17,8 +17,14 @@ _HOME = click.option("--home", metavar="DIR", help="Trimtab's folder [TRIMTAB_HO
 
 @command("up", example="trimtab up\ntrimtab up --home /var/lib/trimtab --port 7070")
 @_HOME
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the API listens.")
-@click.option("--port", type=click.IntRange(0, 65535), default=7070, show_default=True, help="0: any free one.")
+@click.option("--host", default="127.0.0.1", metavar="HOST", help="Where the API listens [127.0.0.1].")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7070,
+    metavar="PORT",
+    help="The API's port; 0: any free one [7070].",
+)
 @click.pass_context
 def up(context: click.Context, home: str | None, host: str, port: int, as_json: bool) -> None:
     """Stays in the foreground until Ctrl-C; what it runs goes on serving without it (`trimtab down` stops that too).

@@ -68,7 +68,7 @@ def apps_table(apps: Sequence[AppView], now: float) -> RenderableType:
         )
         for app in apps
     ]
-    return table(("APP", "NEWEST RUN", "LIVE", "CHANGE", "SINCE"), rows, gives_way="CHANGE")
+    return table(("APP", "NEWEST RUN", "LIVE", "CHANGE", "ARRIVED"), rows, gives_way="CHANGE")
 
 
 def _app_tree(app: AppView, view: StatusView, now: float, width: int) -> Tree:

@@ -1,0 +1,126 @@
+"""Golden pictures: what people see of the scenario. `TRIMTAB_REWRITE_GOLDEN=1` writes them anew; look at the diff."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+
+from tests.cli.scenario import APP, board, play, status
+from trimtab.cli.pictures.draw import lines
+from trimtab.cli.pictures.history import history_picture
+from trimtab.cli.pictures.overview import overview
+from trimtab.cli.pictures.releases import releases_table
+from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
+from trimtab.cli.pictures.run import run_picture, runs_table
+from trimtab.cli.pictures.status import apps_table, status_picture
+from trimtab.core.model.identity import EnvironmentId
+from trimtab.views.history import ROUTINE, entry
+from trimtab.views.model import OverviewView, RolloutView, RunView
+
+GOLDEN = Path(__file__).parent / "golden"
+SCENE = play()
+BOARD = board(SCENE.facts)
+NOW = SCENE.now + 4.0
+PRODUCTION = EnvironmentId(APP, "production")
+ENTRIES = tuple(entry(recorded) for recorded in SCENE.facts if recorded.kind not in ROUTINE)
+
+Draw = Callable[[int], RenderableType]
+
+
+def a_run(number: int) -> RunView:
+    found = BOARD.run(APP, number)
+    assert found is not None
+    return found
+
+
+def a_rollout(number: int) -> RolloutView:
+    return next(rollout for rollout in BOARD.rollouts(PRODUCTION) if rollout.number == number)
+
+
+def an_overview() -> OverviewView:
+    found = BOARD.overview(APP, 5)
+    assert found is not None
+    return found
+
+
+PICTURES: dict[str, Draw] = {
+    "apps": lambda _: apps_table(BOARD.apps(), NOW),
+    "status": lambda width: status_picture(status(SCENE), NOW, width),
+    "runs": lambda _: runs_table(BOARD.runs(APP), NOW),
+    "run-passed": lambda _: run_picture(a_run(5), NOW),
+    "run-failed": lambda _: run_picture(a_run(3), NOW),
+    "releases": lambda _: releases_table(BOARD.releases(APP), NOW),
+    "rollouts": lambda _: rollouts_table(BOARD.rollouts(PRODUCTION), NOW),
+    "rollout-first": lambda width: rollout_picture(a_rollout(1), NOW, width),
+    "rollout-promoted": lambda width: rollout_picture(a_rollout(2), NOW, width),
+    "rollout-rolled-back": lambda width: rollout_picture(a_rollout(3), NOW, width),
+    "rollout-paused": lambda width: rollout_picture(a_rollout(4), NOW, width),
+    "rollout-change": lambda _: rollout_change(a_rollout(4), NOW, UTC),
+    "history": lambda _: history_picture(ENTRIES, NOW, why=False, zone=UTC),
+    "history-why": lambda _: history_picture(ENTRIES[-16:], NOW, why=True, zone=UTC),
+    "overview": lambda width: overview(an_overview(), width, NOW),
+}
+CASES = [(name, 110) for name in PICTURES] + [(name, 72) for name in ("status", "overview", "rollout-paused", "runs")]
+
+
+@pytest.mark.parametrize(("name", "width"), CASES)
+def test_picture(name: str, width: int) -> None:
+    drawn = lines(PICTURES[name](width), width)
+    path = GOLDEN / f"{name}-{width}.txt"
+    if os.environ.get("TRIMTAB_REWRITE_GOLDEN"):
+        path.write_text("\n".join(drawn) + "\n")
+    assert drawn == path.read_text().splitlines()
+
+
+def test_every_golden_file_is_of_a_picture() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {f"{name}-{width}" for name, width in CASES}
+
+
+@pytest.mark.parametrize("width", [40, 72, 110, 200])
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_picture_is_wider_than_it_may_be(name: str, width: int) -> None:
+    assert max(len(line) for line in lines(PICTURES[name](width), width)) <= width
+
+
+def test_colour_changes_no_word() -> None:
+    """With all escape codes taken out, the coloured picture is the plain one."""
+    for name, draw in PICTURES.items():
+        file = io.StringIO()
+        Console(file=file, width=110, force_terminal=True, color_system="truecolor", highlight=False).print(draw(110))
+        plain = Console(file=io.StringIO(), width=110)
+        assert "\x1b[" in file.getvalue() or name == "rollout-change"
+        with plain.capture() as drawn:
+            plain.print(draw(110))
+        assert lines(draw(110), 110) == [line.rstrip() for line in drawn.get().splitlines()]
+
+
+def test_the_overview_gives_up_the_past_where_there_is_no_room() -> None:
+    tall = lines(overview(an_overview(), 110, NOW), 110)
+    low = lines(overview(an_overview(), 110, NOW, height=len(tall) - 4), 110)
+    assert len(low) <= len(tall) - 4
+    under_way = "paused       rollout 4"
+    assert any(under_way in line for line in low)
+    assert any(under_way in line for line in lines(overview(an_overview(), 110, NOW, height=1), 110))
+
+
+def test_text_from_outside_cannot_steer_the_terminal() -> None:
+    scene = play()
+    scene.change("Nice \x1b[2J\x1b]0;title\x07 change\r\nreally\x9b31m", actor="mallory\x1b[31m")
+    made = board(scene.facts)
+    shown = "\n".join(lines(runs_table(made.runs(APP), scene.now), 150))
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "Nice  change really" in shown
+
+
+def test_a_status_that_is_not_known_is_shown_by_its_word() -> None:
+    from dataclasses import replace
+
+    shown = lines(run_picture(replace(a_run(5), status="from_the_future"), NOW), 80)
+    assert "• from the future" in shown[0]

@@ -1,0 +1,161 @@
+"""Commands that steer, and the one that watches."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+
+import pytest
+
+from tests.cli.scenario import GOOD, WORSE
+from tests.cli.terminal import Terminal
+from tests.client.server import Api, until, when_followed
+from trimtab.core.model import facts as f
+
+PLACE = "rollout/shop/production/4"
+PROGRAM = (sys.executable, "-m", "trimtab.cli.main")
+
+
+@pytest.mark.parametrize(
+    ("word", "fact"),
+    [
+        ("promote", f.PromoteRequested("ann")),
+        ("pause", f.PauseRequested("ann")),
+        ("resume", f.ResumeRequested("ann")),
+        ("abort", f.AbortRequested("ann")),
+    ],
+)
+def test_the_rollout_under_way_is_steered(api: Api, run: Terminal, word: str, fact: f.Fact) -> None:
+    said = run(word)
+    assert (said.code, said.out) == (0, "")
+    assert PLACE in said.err
+    assert (api.last().object, api.last().fact) == (PLACE, fact)
+    assert run.json(word, "--env", "production")["object"] == PLACE
+
+
+def test_what_the_server_refuses_ends_with_1(api: Api, run: Terminal) -> None:
+    said = run("pause", "--env", "staging")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.splitlines() == [
+        "error: no rollout is under way in shop/staging",
+        "  hint: `trimtab rollback` returns to an earlier release; a push starts a new rollout",
+    ]
+    assert run("rollback", "zzzz").code == 1
+    assert run("cancel", "3").code == 1
+
+
+def test_a_run_is_cancelled(api: Api, run: Terminal) -> None:
+    api.scene.change("A new change")
+    api.tell()
+    assert run("cancel", "6").code == 0
+    assert (api.last().object, api.last().fact) == ("run/shop/6", f.RunCancelRequested("ann"))
+
+
+def promoted(api: Api) -> None:
+    release = api.scene.live["staging"] or ""
+    api.scene.add(PLACE, f.ResumeRequested("ann"), "ann asked for it")
+    api.scene.weight(PLACE, 2, 50.0, "34 candidate requests in 15 s at 25 % gave no alarm")
+    api.scene.add(PLACE, f.VerdictReached("PASS", ""), GOOD)
+    api.scene.end(PLACE, release, "promoted", GOOD, 44.0)
+    api.tell()
+
+
+def rolled_back(api: Api) -> None:
+    release = api.scene.live["staging"] or ""
+    api.scene.add(PLACE, f.VerdictReached("FAIL", "errors"), WORSE)
+    api.scene.end(PLACE, release, "rolled_back", WORSE, 9.0)
+    api.tell()
+
+
+def test_watching_a_rollout_that_is_promoted(api: Api, run: Terminal) -> None:
+    when_followed(api, promoted)
+    said = run("rollout", "watch")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert "‖ paused" in lines[0]
+    assert "✔ promoted     rollout 4" in said.out
+    assert GOOD.split(":")[0] in said.out
+    assert "\x1b" not in said.out
+    assert "Ctrl-C stops watching" in said.err
+
+
+def test_watching_a_rollout_that_is_not_promoted_ends_with_1(api: Api, run: Terminal) -> None:
+    when_followed(api, rolled_back)
+    said = run("rollout", "watch", "--json")
+    assert said.code == 1
+    seen = [json.loads(line) for line in said.out.splitlines()]
+    assert seen[0]["status"] == "paused"
+    assert (seen[-1]["status"], seen[-1]["reason"]) == ("rolled_back", WORSE)
+    assert all(view["number"] == 4 for view in seen)
+
+
+def test_watching_when_nothing_is_under_way_shows_how_the_last_one_ended(api: Api, run: Terminal) -> None:
+    rolled_back(api)
+    said = run("rollout", "watch")
+    assert said.code == 1
+    assert "↩ rolled back  rollout 4" in said.out
+
+
+def paused(api: Api) -> None:
+    api.scene.add(PLACE, f.PauseRequested("ben"), "ben asked for it")
+    api.tell()
+
+
+def test_history_is_followed_until_interrupted(api: Api) -> None:
+    words = [*PROGRAM, "history", "--follow", "--limit", "2", "--json", "--app", "shop"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        past = [json.loads(process.stdout.readline()) for _ in range(2)]
+        when_followed(api, paused)
+        new = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        rest, complaints = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert past[0]["seq"] < past[1]["seq"] < new["seq"]
+    assert (new["kind"], new["reason"]) == ("PauseRequested", "ben asked for it")
+    assert (process.returncode, rest, complaints.strip()) == (130, "", "")
+
+
+def test_a_terminal_is_drawn_in_place(api: Api) -> None:
+    """On a real (pseudo) terminal: the picture is redrawn over itself, and stays there at the end."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+    words = [*PROGRAM, "rollout", "watch"]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    process = subprocess.Popen(words, stdout=theirs, stderr=subprocess.PIPE, env=environment)
+    os.close(theirs)
+    drawn = bytearray()
+    reader = threading.Thread(target=_read_all, args=(ours, drawn), daemon=True)
+    reader.start()
+    try:
+        until(lambda: b"paused" in drawn)
+        promoted(api)
+        _, complaints = process.communicate(timeout=20)
+        reader.join(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    text = drawn.decode()
+    assert process.returncode == 0, complaints
+    assert "\x1b[1A" in text, "the cursor goes up to draw over the last frame"
+    assert "promoted" in text.rpartition("\x1b[1A")[2]
+
+
+def _read_all(descriptor: int, into: bytearray) -> None:
+    try:
+        while chunk := os.read(descriptor, 65536):
+            into += chunk
+    except OSError:  # a pseudo terminal's way to say that the other side is closed
+        pass
