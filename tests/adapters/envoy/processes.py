@@ -18,6 +18,7 @@ class DirectProcesses:
         self._logs = logs
         self._specs: dict[str, ProcessSpec] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[subprocess.Popen[bytes]] = []
 
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
         if spec.name not in self._children:
@@ -30,14 +31,22 @@ class DirectProcesses:
         spec = self._specs[name]
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log_path(name).open("ab") as log:
-            self._children[name] = subprocess.Popen(
+            child = subprocess.Popen(
                 spec.argv, cwd=spec.cwd, env=dict(spec.env), stdout=log, stderr=log, start_new_session=True
             )
+        self._children[name] = child
+        self._started.append(child)
 
     def kill(self, name: str) -> None:
         """`kill -9`, and wait for the end."""
         os.kill(self._children[name].pid, signal.SIGKILL)
         self._children[name].wait()
+
+    def kill_all(self) -> None:
+        for child in self._started:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
 
     def _status(self, name: str) -> ProcessStatus:
         child = self._children[name]

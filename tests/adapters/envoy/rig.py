@@ -113,8 +113,12 @@ class EnvoyRig:
 
     async def close(self) -> None:
         await self.client.aclose()
-        await self.gateway.shutdown(grace_s=0)
-        await self.gateway.close()
+        try:
+            await self.gateway.shutdown(grace_s=0)
+            await self.gateway.close()
+        finally:
+            # Also when a test failed half-way: no process may outlive it.
+            self.processes.kill_all()
         for upstream in self.upstreams.values():
             await upstream.stop()
         for server in self._taken:

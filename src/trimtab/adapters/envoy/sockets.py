@@ -11,10 +11,14 @@ class SocketFolder:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._is_open = True
 
     def path(self, name: str) -> str:
         """A short path of the socket `name`, valid in this process until `close`."""
         return f"/proc/self/fd/{self._descriptor}/{name}"
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Idempotent: the descriptor's number may soon be another file's."""
+        if self._is_open:
+            os.close(self._descriptor)
+            self._is_open = False
