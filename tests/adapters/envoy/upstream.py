@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import random
 import socket
 from contextlib import suppress
 
@@ -112,8 +113,10 @@ def _response(status: bytes, body: bytes) -> bytes:
 
 
 def free_address() -> Endpoint:
-    """An address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host, port = probe.getsockname()
-    return Endpoint(host, port)
+    """An address that is free and stays so: below the ports that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return Endpoint("127.0.0.1", port)
