@@ -143,7 +143,7 @@ def _address(environment: Mapping[str, Any]) -> tuple[str, int] | None:
 def _check_port_variable(
     root: MappingNode, service: Mapping[str, Any], environments: Mapping[str, Any]
 ) -> Iterator[Flaw]:
-    variable = service.get("port", SERVICE.port_env)
+    variable = str(service.get("port", SERVICE.port_env))
     groups: list[tuple[Path, Any]] = [(("service", "env"), service.get("env"))]
     groups += [(("environments", name, "env"), _mapping(spec).get("env")) for name, spec in environments.items()]
     for path, variables in groups:

@@ -107,7 +107,7 @@ def _latency(latency: Latency) -> LatencySpec:
         quantiles=tuple(latency.quantiles),
         margin_ratio=latency.margin,
         tolerance_pct=latency.tolerance,
-        floor_ms=latency.floor * 1000,
+        floor_ms=round(latency.floor * 1000, 3),
         measure=latency.measure,
     )
 

@@ -22,14 +22,15 @@ class ConfigurationFile(Settings):
 
     app: Name = required("Name of the application.", "shop")
     service: Service = required(
-        "How an instance of a release is started, found ready and stopped.", {"command": "python -m shop --port $PORT"}
+        "How instances run: what starts one, when it is ready, how it is stopped.",
+        {"command": "python -m shop --port $PORT"},
     )
     pipeline: dict[Name, Annotated[Step, BeforeValidator(step, json_schema_input_type=Command | Step)]] = setting(
         {},
         "Steps that a change must pass before it becomes a release, by name: a command, or a mapping.",
         {"test": "python -m pytest", "lint": {"run": "ruff check", "needs": ["test"]}},
     )
-    release: Release = group(Release, "What goes into a release.", {"parts": ["src/"]})
+    release: Release = group(Release, "What goes into a release: its parts and the model.", {"parts": ["src/"]})
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = group(
         lambda: {ENVIRONMENT_NAME: Environment()},
         "The places where releases run, in order: a release goes to the next one when it was promoted. The"

@@ -63,7 +63,8 @@ def parse_duration(value: Any) -> float:
     if not _DURATION.fullmatch(value):
         hint = "write `30s`, `5m`, `1h30m` or `250ms`; a plain number means seconds"
         raise wrong("config-invalid-value", f"must be a duration, but {describe(value)}", hint)
-    return sum(float(number) * _UNITS_S[unit] for number, _, unit in _PIECE.findall(value))
+    # Rounded to microseconds: the binary fractions of `1s1ms` must not show up in a release's manifest.
+    return round(sum(float(number) * _UNITS_S[unit] for number, _, unit in _PIECE.findall(value)), 6)
 
 
 def show_duration(seconds: float) -> str:
