@@ -19,7 +19,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import mkdtemp
@@ -148,10 +148,10 @@ def dead_controllers(world: World, number: int) -> dict[str, Value]:
             commit = world.push(version=30_000 + attempt)
             text = f"version {30_000 + attempt}"
             world.observing(commit)
-            wait_for(lambda text=text: any(answer.text == text for answer in log.answers()), why="it gets traffic")
+            wait_for(partial(_has, log, text), why="it gets traffic")
             killed_at = time.time()
             world.kill_controller()
-            wait_for(lambda text=text: _quiet_since(log, text) > 2.0, why="its share is gone")
+            wait_for(partial(_quiet, log, text), why="its share is gone")
             took_s.append(max(answer.at for answer in log.answers() if answer.text == text) - killed_at)
             if attempt + 1 < number:
                 world.up()
@@ -161,15 +161,19 @@ def dead_controllers(world: World, number: int) -> dict[str, Value]:
     return {"dead_controller_to_stable_s": max(took_s), "dead_controllers": number}
 
 
-def _quiet_since(log: Log, text: str) -> float:
+def _has(log: Log, text: str) -> bool:
+    return any(answer.text == text for answer in log.answers())
+
+
+def _quiet(log: Log, text: str) -> bool:
+    """Whether nothing said `text` for the last two seconds."""
     answers = log.answers()
-    return answers[-1].at - max(answer.at for answer in answers if answer.text == text)
+    return answers[-1].at - max(answer.at for answer in answers if answer.text == text) > 2.0
 
 
 def _verdict_at(world: World) -> float:
     """When the newest FAIL was stored."""
-    newest = [entry for entry in world.client.history(limit=100) if entry.kind == "VerdictReached"][-1]
-    return newest.at if isinstance(newest.at, float) else datetime.fromisoformat(newest.at).timestamp()
+    return [entry.at for entry in world.client.history(limit=100) if entry.kind == "VerdictReached"][-1]
 
 
 def detection(trials: int) -> dict[str, Value]:

@@ -107,14 +107,15 @@ class World:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(lambda: api.exists() or self._died(), why="the controller starts")
+        wait_for(lambda: self._alive() and api.exists(), why="the controller starts")
         said = json.loads(api.read_text())
         self._client = TrimtabClient(said["url"], said["token"], actor="tester")
         wait_for(self._answers, why="the API answers")
 
-    def _died(self) -> None:
+    def _alive(self) -> bool:
         assert self.controller is not None
         assert self.controller.poll() is None, (self.folder / "up.log").read_text()
+        return True
 
     def _answers(self) -> bool:
         try:
