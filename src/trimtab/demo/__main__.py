@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="trimtab.demo", description="Five changes on their way to production.")
     parser.add_argument("--keep", action="store_true", help="leave everything running to explore")
     parser.add_argument("--plain", action="store_true", help="no live view, one line for each thing that happens")
+    parser.add_argument("--picture", type=Path, help="write a frame of the live view to this SVG file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(mkdtemp(prefix="trimtab-demo-"))
@@ -26,7 +26,7 @@ def main() -> int:
     kept = False
     try:
         stage.open()
-        as_expected = Play(stage, live=sys.stdout.isatty() and not options.plain).perform()
+        as_expected = Play(stage, live=sys.stdout.isatty() and not options.plain, picture=options.picture).perform()
         kept = options.keep
         if kept:
             print(stage.how_to_explore())
@@ -34,7 +34,7 @@ def main() -> int:
     except TrimtabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return 130
     finally:
         if not kept:
@@ -42,6 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)
+    sys.exit(main())

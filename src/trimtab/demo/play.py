@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,6 +25,9 @@ from trimtab.views.model import OverviewView, RolloutView, RunView
 APP, PRODUCTION = "assistant", "production"
 CHAPTER_WITHIN_S = 150.0
 FRAME_S = 0.25
+PICTURE_WIDTH = 112
+_WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+"""Fetched from elsewhere by whoever looks at the picture: it does without."""
 WORDS = {
     "promoted": ("✓", "in production", "green"),
     "rolled_back": ("↩", "rolled back", "yellow"),
@@ -44,12 +50,16 @@ class Outcome:
 
 
 class Play:
-    """Performs the chapters on a stage; `live` draws a picture that changes, else a line for each change."""
+    """Performs the chapters on a stage; `live` draws a picture that changes, else a line for each change.
 
-    def __init__(self, stage: Stage, *, live: bool) -> None:
+    `picture`: an SVG file for the last frame of a canary that is about to be rolled back (the one in the README).
+    """
+
+    def __init__(self, stage: Stage, *, live: bool, picture: Path | None = None) -> None:
         self._stage = stage
         self._console = Console(highlight=False)
         self._live = live
+        self._picture = picture
         self._outcomes: list[Outcome] = []
 
     def perform(self) -> bool:
@@ -77,16 +87,28 @@ class Play:
         while time.monotonic() - began < CHAPTER_WITHIN_S:
             view = self._stage.client.overview(APP)
             if screen is not None:
-                screen.update(self._frame(view, chapter, time.monotonic() - began))
+                screen.update(self._frame(view, chapter, time.monotonic() - began, self._console.width))
+            if self._picture is not None and chapter.expected == "rolled_back":
+                self._draw(self._picture, view, chapter, time.monotonic() - began)
             if (ended := _ended(view, commit)) is not None:
                 return Outcome(chapter, ended[0], time.monotonic() - began, ended[1])
             time.sleep(FRAME_S)
         raise failure("demo", f"nothing became of {chapter.subject!r} within {duration(CHAPTER_WITHIN_S)}")
 
-    def _frame(self, view: OverviewView, chapter: Chapter, seconds: float) -> Group:
+    def _draw(self, path: Path, view: OverviewView, chapter: Chapter, seconds: float) -> None:
+        canaries = [rollout for rollout in view.rollouts.get(PRODUCTION, ()) if not rollout.ended]
+        if canaries and canaries[0].rollback_evidence_pct > 50:
+            paper = Console(
+                record=True, width=PICTURE_WIDTH, file=StringIO(), highlight=False, color_system="truecolor"
+            )
+            paper.print(self._frame(view, chapter, seconds, PICTURE_WIDTH))
+            drawn = paper.export_svg(title="make demo")
+            path.write_text(_WEB_FONTS.sub("", drawn))
+
+    def _frame(self, view: OverviewView, chapter: Chapter, seconds: float, width: int) -> Group:
         told = [Padding(_line(outcome), (0, 1)) for outcome in self._outcomes]
         now = Text.assemble(("● ", "bold cyan"), (chapter.subject, "bold"), f"  pushed {duration(seconds)} ago")
-        picture = overview(view, width=self._console.width, now=time.time())
+        picture = overview(view, width=width, now=time.time())
         return Group(*told, Padding(now, (0, 1)), Padding(picture, (1, 1)))
 
     def _story(self, seconds: float) -> Group:

@@ -80,7 +80,7 @@ class Stage:
         )
 
     def _start(self, words: list[str], log: int = subprocess.DEVNULL) -> None:
-        """A Python process in a session of its own: Ctrl-C in the terminal reaches the demo only, which then tidies up."""
+        """A Python process in a session of its own: Ctrl-C reaches the demo only, which then tidies up."""
         self._processes.append(
             subprocess.Popen(
                 [sys.executable, *words],
