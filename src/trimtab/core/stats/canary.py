@@ -62,7 +62,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything counted so far. `learning` is the stable release's latency until thresholds are fixed."""
+    """Everything counted so far. `learning` is the stable release's latency until all thresholds are fixed."""
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     learning: Histogram = field(default_factory=Histogram)
@@ -213,7 +213,8 @@ def _fix_thresholds(spec: AnalysisSpec, evidence: Evidence) -> Evidence:
         name = quantile_name(quantile)
         if metrics[name].threshold is None and known >= _needed(quantile):
             metrics[name] = replace(metrics[name], threshold=_threshold(spec.latency, evidence.learning, quantile))
-    return replace(evidence, metrics=metrics)
+    learnt = replace(evidence, metrics=metrics)
+    return replace(learnt, learning=Histogram()) if _learnt(learnt) else learnt
 
 
 def _threshold(spec: LatencySpec, history: Histogram, quantile: float) -> Threshold:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 LogWealth = tuple[float, ...]
 """The logarithm of each component's wealth; starts at zeros."""
@@ -113,11 +114,13 @@ def log_mean(logs: Sequence[float], weights: Sequence[float]) -> float:
     return top + math.log(sum(weight * math.exp(log_e - top) for weight, log_e in zip(weights, logs, strict=True)))
 
 
+@lru_cache
 def worse_than_stable() -> EventShareMixture:
     """Evidence that the candidate is worse: against "its rate is at most the stable one's"."""
     return EventShareMixture(1.0, (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0), (0.10, 0.15, 0.20, 0.20, 0.15, 0.10, 0.10))
 
 
+@lru_cache
 def within_margin(margin_ratio: float) -> EventShareMixture:
     """Evidence of non-inferiority: against "its rate is at least `margin_ratio` (> 1) times the stable one's"."""
     return EventShareMixture(margin_ratio, (0.5, 0.8, 1.0, math.sqrt(margin_ratio)), (0.1, 0.2, 0.5, 0.2))

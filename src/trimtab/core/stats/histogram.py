@@ -43,7 +43,7 @@ class Histogram:
     def minus(self, earlier: Histogram) -> Histogram:
         """What came since `earlier` (a reading of the same, cumulative histogram)."""
         before = earlier.counts
-        return Histogram({i: n - before.get(i, 0) for i, n in self.counts.items() if n > before.get(i, 0)})
+        return Histogram({i: more for i, n in self.counts.items() if (more := n - before.get(i, 0)) > 0})
 
     def plus(self, other: Histogram) -> Histogram:
         merged = dict(self.counts)
