@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from trimtab.config.application import Release, Service, Step, step
-from trimtab.config.defaults import ENVIRONMENT_NAME
+from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME
 from trimtab.config.environment import Environment
 from trimtab.config.fields import Command, Name
 from trimtab.config.setting import Settings, group, required, setting
@@ -36,6 +36,7 @@ class ConfigurationFile(Settings):
         "The places where releases run, in order: a release goes to the next one when it was promoted. The"
         " last one is production. Left out: `production` on port 8080 with a canary.",
         {"staging": {"port": 8081}, "production": {"port": 8080}},
+        shown={ENVIRONMENT_NAME: {"port": ENVIRONMENT.port}},
     )
     on_newer_change: NewerPolicy = setting(
         "latest",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
 from trimtab.config.configuration import ConfigurationFile
 
 
@@ -14,8 +16,15 @@ def schema() -> dict[str, Any]:
     It says what can be said of one setting; what holds between settings (`needs`, ports, rising weights) only `load`
     knows, so a file that `load` takes is valid here, but not the other way round.
     """
-    tidy = _tidied(ConfigurationFile.model_json_schema())
+    tidy = _tidied(ConfigurationFile.model_json_schema(schema_generator=_InOrder))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "trimtab.yaml", **tidy}
+
+
+class _InOrder(GenerateJsonSchema):
+    """Keeps the order of keys, because the order of environments has a meaning in examples."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002
+        return value
 
 
 def schema_text() -> str:

@@ -29,7 +29,7 @@ def required(description: str, *examples: Any, **bounds: Any) -> Any:
 
 def group(default: Any, description: str, *examples: Any, shown: Any = None) -> Any:
     """A group of settings that may be left out; `default` makes it, `shown` is how a user would write it."""
-    extra = None if shown is None else {"default": shown}
+    extra = {"default": {} if shown is None else shown}
     return Field(default_factory=default, description=description, examples=list(examples), json_schema_extra=extra)
 
 
