@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -23,6 +23,8 @@ FRAGMENTS = [*re.findall(r"\w+|\W", EVERYTHING), "&a ", "*a", "<<: ", "!!int ", 
 PLACE = re.compile(r"trimtab\.yaml:[1-9][0-9]*:[1-9][0-9]*")
 
 calm = settings(deadline=None, max_examples=100)
+# Making a whole specification smaller takes minutes; pytest's picture of the difference is small already.
+as_found = settings(calm, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 def check_loads_or_explains(text: str | bytes) -> None:
@@ -62,7 +64,7 @@ ODD = (
 )
 
 
-@calm
+@as_found
 @given(file=SPECIFICATIONS.map(as_file), odd=ODD, data=st.data())
 def test_a_file_with_anything_anywhere_loads_or_is_explained(file: Any, odd: Any, data: st.DataObject) -> None:
     group = file
@@ -75,13 +77,13 @@ def test_a_file_with_anything_anywhere_loads_or_is_explained(file: Any, odd: Any
     check_loads_or_explains(json.dumps(file, ensure_ascii=False))
 
 
-@calm
+@as_found
 @given(SPECIFICATIONS)
 def test_a_specification_comes_back_from_the_file_that_says_it(specification: Specification) -> None:
     assert load(as_yaml(specification)) == specification
 
 
-@calm
+@as_found
 @given(SPECIFICATIONS)
 def test_the_schema_takes_every_valid_file(specification: Specification) -> None:
     Draft202012Validator(schema()).validate(as_file(specification))
