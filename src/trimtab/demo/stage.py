@@ -71,7 +71,7 @@ class Stage:
     def how_to_explore(self) -> str:
         command = f"{Path(sys.executable).with_name('trimtab')} --home {self.home}"
         return (
-            "\nEverything keeps running (the users for an hour):\n"
+            "\nEverything keeps running (the users leave after an hour, or when you stop it):\n"
             f"  cd {self.repository}\n"
             f"  {command} status\n"
             f"  {command} history --why\n"

@@ -10,6 +10,9 @@ from collections import Counter
 
 import httpx
 
+REFUSED = httpx.ConnectError.__name__
+PATIENCE = 1000
+"""Users who were refused so often in a row leave: there is nobody to ask any more."""
 QUESTIONS = ("how long may I return a parcel", "when does delivery arrive", "is the shop open now", "hello")
 
 
@@ -19,7 +22,7 @@ async def ask(url: str, requests_per_s: float, until_s: float) -> Counter[str]:
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
     async with httpx.AsyncClient(timeout=5.0, limits=limits) as client, asyncio.TaskGroup() as users:
         at = time.monotonic()
-        while at < until_s:
+        while at < until_s and seen[REFUSED] < PATIENCE:
             users.create_task(_one(client, url, seen))
             at += random.expovariate(requests_per_s)
             await asyncio.sleep(max(0.0, at - time.monotonic()))
@@ -30,6 +33,7 @@ async def _one(client: httpx.AsyncClient, url: str, seen: Counter[str]) -> None:
     try:
         answer = await client.get(url, params={"q": random.choice(QUESTIONS)})
         seen[str(answer.status_code)] += 1
+        seen[REFUSED] = 0
     except httpx.HTTPError as error:
         seen[type(error).__name__] += 1
 
