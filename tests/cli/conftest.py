@@ -31,3 +31,16 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with served(Api(tmp_path)) as running:
         running.point_to(monkeypatch)
         yield running
+
+
+@pytest.fixture(scope="session")
+def _standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with served(Api(tmp_path_factory.mktemp("standing"))) as running:
+        yield running
+
+
+@pytest.fixture
+def standing(_standing: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """A server with the scenario for tests that only look."""
+    _standing.point_to(monkeypatch)
+    return _standing

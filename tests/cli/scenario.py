@@ -240,9 +240,7 @@ def _paused(scene: Scenario) -> None:
     why = "not proven yet after 34 candidate requests: errors 61 %, latency p50 84 % of the evidence needed"
     scene.tick(place, 1, (34, 0), (102, 0), 0.08, FAR, why)
     scene.add(place, f.PauseRequested("ann"), "ann asked for it", actor="ann", wait_s=0.5)
-    problem = Problem(
-        "instance", "instance shop-1 does not serve: it is backing_off", "`trimtab logs` shows its output"
-    )
+    problem = Problem("instance", "an instance does not serve: it is backing_off", "`trimtab logs` shows its output")
     scene.add(f"env/{APP}/staging", f.ProblemFound(problem))
 
 
@@ -256,16 +254,16 @@ def instances(scene: Scenario) -> dict[str, tuple[InstanceView, ...]]:
     """Two in production, one in trouble in staging."""
     stable, newest = scene.live["production"] or "", scene.live["staging"] or ""
 
-    def instance(name: str, release: Digest, port: int, phase: str, restarts: int, problem: str = "") -> InstanceView:
-        started_at = scene.now - 130
-        address, log = f"127.0.0.1:{port}", f"instance/{name}"
+    def instance(place: str, release: Digest, port: int, phase: str, restarts: int, problem: str = "") -> InstanceView:
+        started_at, name = scene.now - 130, f"instance/{place}/{short(release)}/1"
+        address, log = f"127.0.0.1:{port}", name
         return InstanceView(name, release, address, phase, started_at, restarts, 1.4, 38_400_000, log, problem)
 
     return {
-        "shop/staging": (instance("shop-1", newest, 40_101, "backing_off", 4, "exit code 3: no API key"),),
+        "shop/staging": (instance("shop/staging", newest, 40_101, "backing_off", 4, "exit code 3: no API key"),),
         "shop/production": (
-            instance("shop-1", stable, 40_111, "ready", 0),
-            instance("shop-2", newest, 40_112, "ready", 0),
+            instance("shop/production", stable, 40_111, "ready", 0),
+            instance("shop/production", newest, 40_112, "ready", 0),
         ),
     }
 

@@ -20,7 +20,7 @@ from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollou
 from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
 from trimtab.core.model.identity import EnvironmentId
-from trimtab.views.history import ROUTINE, entry
+from trimtab.views.history import entry, is_routine
 from trimtab.views.model import OverviewView, RolloutView, RunView
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,7 +28,7 @@ SCENE = play()
 BOARD = board(SCENE.facts)
 NOW = SCENE.now + 4.0
 PRODUCTION = EnvironmentId(APP, "production")
-ENTRIES = tuple(entry(recorded) for recorded in SCENE.facts if recorded.kind not in ROUTINE)
+ENTRIES = tuple(entry(recorded) for recorded in SCENE.facts if not is_routine(recorded.kind, recorded.object))
 
 Draw = Callable[[int], RenderableType]
 

@@ -37,7 +37,7 @@ SHAPES: dict[tuple[str, ...], Any] = {
 
 
 @pytest.mark.parametrize("words", SHAPES)
-def test_json_decodes_back_and_has_what_the_text_has(api: Api, run: Terminal, words: tuple[str, ...]) -> None:
+def test_json_decodes_back_and_has_what_the_text_has(standing: Api, run: Terminal, words: tuple[str, ...]) -> None:
     decoded = TypeAdapter(SHAPES[words]).validate_json(run.fine(*words, "--json"))
     assert decoded
     text = run.fine(*words)
@@ -45,36 +45,38 @@ def test_json_decodes_back_and_has_what_the_text_has(api: Api, run: Terminal, wo
     assert "\x1b" not in text
 
 
-def test_what_is_shown_is_what_the_board_has(api: Api, run: Terminal) -> None:
-    seen = board(api.scene.facts)
+def test_what_is_shown_is_what_the_board_has(standing: Api, run: Terminal) -> None:
+    seen = board(standing.scene.facts)
     assert TypeAdapter(tuple[RunView, ...]).validate_python(run.json("runs", "--limit", "2")) == seen.runs(APP)[:2]
     rollouts = TypeAdapter(tuple[RolloutView, ...]).validate_python(run.json("rollout", "list", "-e", "production"))
     assert rollouts == seen.rollouts(PRODUCTION)
-    live = api.scene.live["production"] or ""
+    live = standing.scene.live["production"] or ""
     assert f"● live  {short(live)}" in run.fine("status")
 
 
-def test_the_width_of_a_pipe(api: Api, run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_of_a_pipe(standing: Api, run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     assert max(map(len, run.fine("runs").splitlines())) <= 60
 
 
-def test_status_of_one_application(api: Api, run: Terminal) -> None:
+def test_status_of_one_application(standing: Api, run: Terminal) -> None:
     assert run.json("status", "--app", APP)["apps"][0]["name"] == APP
     said = run("status", "--app", "nothing")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("error: there is no application nothing\n  hint: ")
 
 
-def test_history_with_reasons_and_with_everything(api: Api, run: Terminal) -> None:
+def test_history_with_reasons_and_with_everything(standing: Api, run: Terminal) -> None:
     assert "gave no alarm" not in run.fine("history")
     assert "gave no alarm" in run.fine("history", "--why")
     kinds = {entry["kind"] for entry in run.json("history", "--limit", "1000")}
     everything = {entry["kind"] for entry in run.json("history", "--limit", "1000", "--all")}
     assert everything - kinds >= {"EvidenceCounted", "RolloutRequested"}
+    endings = [entry["object"] for entry in run.json("history", "--limit", "1000") if entry["kind"] == "RunFinished"]
+    assert endings == [f"run/shop/{number}" for number in range(1, 6)], "each once, not for the application again"
 
 
-def test_logs_of_a_run_name_the_steps(api: Api, run: Terminal) -> None:
+def test_logs_of_a_run_name_the_steps(standing: Api, run: Terminal) -> None:
     assert run.fine("logs", "3").splitlines() == [
         "lint  | lint line 1",
         "lint  | lint line 2",
@@ -86,7 +88,7 @@ def test_logs_of_a_run_name_the_steps(api: Api, run: Terminal) -> None:
     assert decoded[-1] == {"from": "test", "line": "test line 2"}
 
 
-def test_followed_logs_end_with_the_run(api: Api, run: Terminal) -> None:
+def test_followed_logs_end_with_the_run(standing: Api, run: Terminal) -> None:
     """Side by side: the order between steps is theirs."""
     assert sorted(run.fine("logs", "3", "--follow").splitlines()) == run.fine("logs", "3").splitlines()
 
@@ -115,11 +117,11 @@ def test_logs_without_a_run_are_of_the_newest(api: Api, run: Terminal) -> None:
     assert "run 6 has started no step yet" in said.err
 
 
-def test_logs_of_instances(api: Api, run: Terminal) -> None:
+def test_logs_of_instances(standing: Api, run: Terminal) -> None:
     lines = run.fine("logs", "--env", "production").splitlines()
     assert len(lines) == 2
     name = lines[0].partition(" | ")[0].strip()
-    assert run.fine("logs", "--env", "production", name) == f"hello from {name}\n"
+    assert run.fine("logs", "--env", "production", name) == f"hello from instance/shop/production/{name}\n"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,9 @@ def test_logs_of_instances(api: Api, run: Terminal) -> None:
         (("status", "--ap", "shop"), 2, "No such option"),
     ],
 )
-def test_what_cannot_be_shown_is_said(api: Api, run: Terminal, words: tuple[str, ...], code: int, says: str) -> None:
+def test_what_cannot_be_shown_is_said(
+    standing: Api, run: Terminal, words: tuple[str, ...], code: int, says: str
+) -> None:
     said = run(*words)
     assert (said.code, said.out) == (code, "")
     assert says in said.err

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import BashComplete
 
 from tests.cli.terminal import Terminal
 from trimtab import __version__
 from trimtab.cli.init import guess_name
+from trimtab.cli.main import root
 from trimtab.config import load
 
 
@@ -155,15 +157,14 @@ def test_completion_scripts(run: Terminal, shell: str) -> None:
     ],
 )
 def test_names_are_completed(words: str, offers: set[str]) -> None:
-    """As a shell asks: the program itself, by environment variables."""
-    typed = words.split(" ")
-    environment = {
-        **os.environ,
-        "_TRIMTAB_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(typed) - 1),
-    }
-    asked = [sys.executable, "-m", "trimtab.cli.main"]
-    answer = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=30)
+    *typed, begun = words.split(" ")[1:]
+    offered = BashComplete(root, {}, "trimtab", "_TRIMTAB_COMPLETE").get_completions(typed, begun)
+    assert {item.value for item in offered} == offers
+
+
+def test_a_shell_is_answered_by_the_program() -> None:
+    asked = {"_TRIMTAB_COMPLETE": "bash_complete", "COMP_WORDS": "trimtab roll", "COMP_CWORD": "1"}
+    words = [sys.executable, "-m", "trimtab.cli.main"]
+    answer = subprocess.run(words, env={**os.environ, **asked}, capture_output=True, text=True, timeout=30)
     assert answer.returncode == 0, answer.stderr
-    assert {line.partition(",")[2] for line in answer.stdout.splitlines()} == offers
+    assert answer.stdout.split() == ["plain,rollout", "plain,rollback"]

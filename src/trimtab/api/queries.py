@@ -16,7 +16,7 @@ from trimtab.core.errors import failure
 from trimtab.core.model.facts import FACTS
 from trimtab.core.model.identity import EnvironmentId, app_of
 from trimtab.core.model.traffic import Instance
-from trimtab.views.history import ROUTINE, entry
+from trimtab.views.history import ROUTINE, entry, is_routine
 from trimtab.views.model import (
     AppView,
     EnvironmentView,
@@ -150,13 +150,15 @@ def _history(services: Services, app: str, after: int, limit: int, routine: bool
     kinds = () if routine else tuple(sorted(FACTS.keys() - ROUTINE))
     prefixes = [f"{kind}/{app}" for kind in ("app", "run", "env", "rollout")] if app else [""]
     newest = after == 0
+    # Every echo has its original: twice the number is enough for what remains without them.
+    enough = limit if routine else 2 * limit
     found_facts = [
         recorded
         for prefix in prefixes
         for recorded in services.store.facts(
-            after=after, limit=limit, object_prefix=prefix, kinds=kinds, newest_first=newest
+            after=after, limit=enough, object_prefix=prefix, kinds=kinds, newest_first=newest
         )
-        if not app or app_of(recorded.object) == app
+        if (not app or app_of(recorded.object) == app) and (routine or not is_routine(recorded.kind, recorded.object))
     ]
     found_facts.sort(key=lambda recorded: recorded.seq)
     chosen = found_facts[-limit:] if newest else found_facts[:limit]

@@ -11,7 +11,7 @@ from trimtab.cli.command import application, command
 from trimtab.cli.output import show, show_json, show_lines
 from trimtab.cli.pictures.history import history_entry, history_picture
 from trimtab.cli.session import Session
-from trimtab.views.history import ROUTINE
+from trimtab.views.history import is_routine
 from trimtab.views.model import HistoryEntry
 
 
@@ -48,7 +48,7 @@ def _follow(
         shown = entry.seq
         _show_one(entry, why, as_json)
     for entry in session.client.events(max(shown, position)):
-        if (routine or entry.kind not in ROUTINE) and (not app or entry.object.split("/")[1] == app):
+        if (routine or not is_routine(entry.kind, entry.object)) and (not app or entry.object.split("/")[1] == app):
             _show_one(entry, why, as_json)
 
 

@@ -6,10 +6,11 @@ import click
 
 from trimtab.cli.command import command, environment
 from trimtab.cli.output import say, show_json
+from trimtab.cli.plain import instance_name
 from trimtab.cli.session import Session
 from trimtab.cli.streams import Line, Logs
 from trimtab.core.errors import failure
-from trimtab.views.model import InstanceView, RunView, StepView
+from trimtab.views.model import RunView, StepView
 
 
 @command(
@@ -35,7 +36,7 @@ def logs(session: Session, first: str | None, step: str | None, follow: bool, ta
     if session.wanted_environment is not None:
         if step is not None:
             raise click.UsageError("with --env, name an instance only")
-        processes = {each.id: each.log for each in _instances(session, first)}
+        processes = _instances(session, first)
         names, lines = list(processes), Logs(session.client, follow, tail).of_processes(processes)
     else:
         run = _run(session, first)
@@ -77,12 +78,13 @@ def _steps(run: RunView, wanted: str | None) -> tuple[StepView, ...]:
     return steps
 
 
-def _instances(session: Session, wanted: str | None) -> tuple[InstanceView, ...]:
+def _instances(session: Session, wanted: str | None) -> dict[str, str]:
+    """The logs of the environment's instances, or of the one that is wanted, by their names."""
     place = f"{session.app}/{session.environment}"
-    known = session.client.status().instances.get(place, ())
-    chosen = tuple(each for each in known if wanted is None or each.id == wanted)
+    instances = session.client.status().instances.get(place, ())
+    known = {instance_name(each.id, place): each.log for each in instances}
+    chosen = {name: log for name, log in known.items() if wanted in (None, name)}
     if not chosen:
-        names = ", ".join(each.id for each in known) or "none"
         what = f"{place} has no instance {wanted}" if wanted else f"{place} has no instance"
-        raise failure("not-found", what, f"its instances: {names}")
+        raise failure("not-found", what, f"its instances: {', '.join(known) or 'none'}")
     return chosen

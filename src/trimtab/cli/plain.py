@@ -11,3 +11,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 def clean(text: str) -> str:
     """Text that people or programs wrote (subjects, log lines) without anything that would steer a terminal."""
     return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()
+
+
+def instance_name(instance_id: str, environment: str) -> str:
+    """An instance as people type it where the environment (``shop/production``) is known: ``8f55017bf5e8/1``."""
+    return instance_id.removeprefix(f"instance/{environment}/")

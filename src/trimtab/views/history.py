@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from trimtab.core.model import facts as f
-from trimtab.core.model.identity import short
+from trimtab.core.model.identity import ObjectId, kind_of, short
 from trimtab.core.say import duration
 from trimtab.views.model import HistoryEntry
 
 ROUTINE = frozenset({"EvidenceCounted", "ActionDone", "ReleaseOffered", "SpecificationRead", "RolloutRequested"})
 """Kinds that are left out of the history unless asked for: they say how, not what."""
+_ECHOES = frozenset({("app", "RunFinished"), ("env", "RolloutEnded")})
+"""The same facts once more, recorded for the object that has to go on from there."""
+
+
+def is_routine(kind: str, object_id: ObjectId) -> bool:
+    """Whether the history has no line for such a fact of such an object unless asked for."""
+    return kind in ROUTINE or (kind_of(object_id), kind) in _ECHOES
 
 
 def entry(recorded: f.Recorded) -> HistoryEntry:

@@ -124,6 +124,7 @@ def _step_measure(rollout: RolloutView, index: int, held_s: float) -> tuple[str,
         min(1.0, held_s / wanted.hold_s) if wanted.hold_s > 0 else 1.0,
         min(1.0, rollout.step_requests / wanted.requests) if wanted.requests > 0 else 1.0,
     ]
+    held_s = min(held_s, wanted.hold_s)
     remark = f"{held_s:.0f} of {wanted.hold_s:g} s, {rollout.step_requests} of {count(wanted.requests, 'request')}"
     return f"step {index + 1} of {len(rollout.steps)}", 100.0 * min(shares), ACTIVE, remark
 

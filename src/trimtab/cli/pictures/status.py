@@ -11,8 +11,21 @@ from rich.tree import Tree
 from trimtab.cli.pictures.rollout import rollout_line, rollout_picture
 from trimtab.cli.pictures.run import steps_line
 from trimtab.cli.pictures.table import table
-from trimtab.cli.pictures.words import DIM, GAP, STRONG, ago, joined, name, problem_lines, size, span, status, took
-from trimtab.cli.plain import clean
+from trimtab.cli.pictures.words import (
+    DIM,
+    GAP,
+    NAME,
+    STRONG,
+    ago,
+    joined,
+    name,
+    problem_lines,
+    size,
+    span,
+    status,
+    took,
+)
+from trimtab.cli.plain import clean, instance_name
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import short
 from trimtab.core.say import count
@@ -105,14 +118,13 @@ def _add_environment(
         picture = rollout_line if settled else None
         branch.add(picture(place.rollout, now) if picture else rollout_picture(place.rollout, now, width - GUIDE_CELLS))
     for instance in instances:
-        branch.add(_instance_line(instance, now))
+        branch.add(_instance_line(instance, f"{place.app}/{place.name}", now))
 
 
-def _instance_line(instance: InstanceView, now: float) -> RenderableType:
+def _instance_line(instance: InstanceView, environment: str, now: float) -> RenderableType:
     line = joined(
         status(instance.phase),
-        Text(instance.id),
-        name(instance.release),
+        Text(instance_name(instance.id, environment), style=NAME),
         Text(instance.address, style=DIM),
         f"cpu {instance.cpu_s:.1f} s",
         size(instance.rss_bytes),
