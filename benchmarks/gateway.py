@@ -5,9 +5,10 @@ Compared, each in an Envoy 1.40 of its own with two workers, in front of the sam
 
 - ours: 90 % stable, 10 % candidate by a lease; meanwhile this process does what the controller does, once a second:
   renews the lease, reads the gateway back, counts the access log.
-- static: what a user would write by hand for the same split: weighted clusters 90/10, no time limit, WebSockets,
-  retries when a connection fails, an access log with the same line. No controller.
-- bare: static without the access log and the retries.
+- static: the same Envoy with the same listener, routes, clusters and access log in one static file, the weights 90/10
+  written into it. No lease, no files to watch, no controller: what being dynamic costs is the ratio to this one.
+- bare: the least that splits traffic 90/10, written by hand: no access log, no retries, no client addresses, no choice
+  of an arm by header. What all our options cost is the ratio to this one.
 
 Rounds of two seconds are interleaved, each contender in turn first; after three rounds all Envoys are started anew,
 for one process may be luckier than its twin. Ratios are medians over the rounds. The processor time that each Envoy
@@ -26,16 +27,16 @@ import statistics
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks._report import finish
 from benchmarks._throughput import Throughput, generator, saturate
 from trimtab.adapters.clock import SystemClock
+from trimtab.adapters.envoy import resources
 from trimtab.adapters.envoy.binary import executable
 from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
-from trimtab.adapters.envoy.resources import ACCESS_LOG_LINE
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.core.model.traffic import Backend, Endpoint, Route
@@ -97,23 +98,42 @@ def instances(ports: list[int]) -> Document:
     return {"listeners": [listener(port, answer) for port in ports]}
 
 
-def proxy(port: int, instance_ports: list[int], *, bare: bool) -> Document:
+def bare_proxy(port: int, instance_ports: list[int]) -> Document:
     names = ["stable", "candidate"]
     split = {"clusters": [{"name": "stable", "weight": 90}, {"name": "candidate", "weight": 10}]}
     route: Document = {"timeout": "0s", "weighted_clusters": split}
     manager: Document = {"upgrade_configs": [{"upgrade_type": "websocket"}]}
-    if not bare:
-        route["retry_policy"] = {"retry_on": "connect-failure,refused-stream", "num_retries": 3}
-        log = {
-            "@type": f"{_TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": "access.log",
-            "log_format": {"text_format_source": {"inline_string": ACCESS_LOG_LINE}},
-        }
-        manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
     return {
         "listeners": [listener(port, manager | routes({"route": route}))],
         "clusters": [cluster(name, at) for name, at in zip(names, instance_ports, strict=True)],
     }
+
+
+def static_proxy(route: Route) -> Document:
+    """Our own listener, route and clusters in one static document: weights 90/10, no lease, no files."""
+    routed = resources.route_configuration(replace(route, lease=None))
+    stable, candidate = routed["virtual_hosts"][0]["routes"][-1]["route"]["weighted_clusters"]["clusters"]
+    stable["weight"], candidate["weight"] = 9000, 1000
+    listening = resources.listener(route.environment, route.listen, route.sticky)
+    manager = listening["filter_chains"][0]["filters"][0]["typed_config"]
+    del manager["rds"]
+    manager["route_config"] = _untyped(routed)
+    assert route.candidate is not None
+    clusters = [static_cluster(route.environment, backend) for backend in (route.stable, route.candidate)]
+    return {"listeners": [_untyped(listening)], "clusters": clusters}
+
+
+def static_cluster(environment: EnvironmentId, backend: Backend) -> Document:
+    made = _untyped(resources.cluster(environment, backend.release))
+    del made["eds_cluster_config"]
+    return made | {
+        "type": "STATIC",
+        "load_assignment": _untyped(resources.load_assignment(environment, backend)),
+    }
+
+
+def _untyped(document: Document) -> Document:
+    return {key: value for key, value in document.items() if key != "@type"}
 
 
 def cluster(name: str, port: int) -> Document:
@@ -131,11 +151,11 @@ def cluster(name: str, port: int) -> Document:
 
 @asynccontextmanager
 async def static_envoy(
-    processes: Processes, folder: Path, name: str, resources: Document, *, port: int, workers: int = 2
+    processes: Processes, folder: Path, name: str, document: Document, *, port: int, workers: int = 2
 ) -> AsyncIterator[None]:
     home = folder / name
     home.mkdir()
-    (home / "static.json").write_text(json.dumps({"static_resources": resources}))
+    (home / "static.json").write_text(json.dumps({"static_resources": document}))
     options = ("--disable-hot-restart", "--file-flush-interval-msec", "200", "--log-level", "error")
     argv = (str(executable()), "-c", "static.json", "--concurrency", str(workers), *options)
     await processes.start(ProcessSpec(name, argv, str(home)))
@@ -158,22 +178,25 @@ async def until_listening(port: int) -> None:
                 return
 
 
-@asynccontextmanager
-async def our_gateway(
-    processes: Processes, folder: Path, port: int, instance_ports: list[int]
-) -> AsyncIterator[EnvoyGateway]:
-    gateway = EnvoyGateway(folder / "gateway", processes, SystemClock())
+def canary(port: int, instance_ports: list[int]) -> Route:
     stable, candidate = (Endpoint(HOST, one) for one in instance_ports)
-    route = Route(
+    return Route(
         PRODUCTION,
         Endpoint(HOST, port),
         Backend(STABLE_RELEASE, (stable,)),
         Backend(CANDIDATE_RELEASE, (candidate,)),
         lease=LEASE,
     )
+
+
+@asynccontextmanager
+async def our_gateway(
+    processes: Processes, folder: Path, port: int, instance_ports: list[int]
+) -> AsyncIterator[EnvoyGateway]:
+    gateway = EnvoyGateway(folder / "gateway", processes, SystemClock())
     try:
         await gateway.start()
-        await gateway.apply(route, 1)
+        await gateway.apply(canary(port, instance_ports), 1)
         yield gateway
     finally:
         await gateway.shutdown(grace_s=0)
@@ -237,8 +260,8 @@ async def generation(folder: Path, seen: dict[str, list[Round]]) -> float:
     try:
         async with (
             static_envoy(processes, folder, "instances", instances(both), port=second, workers=1),
-            static_envoy(processes, folder, STATIC, proxy(static, both, bare=False), port=static),
-            static_envoy(processes, folder, BARE, proxy(bare, both, bare=True), port=bare),
+            static_envoy(processes, folder, STATIC, static_proxy(canary(static, both)), port=static),
+            static_envoy(processes, folder, BARE, bare_proxy(bare, both), port=bare),
             our_gateway(processes, folder, ours, both) as gateway,
         ):
             contenders: dict[str, Contender] = {
