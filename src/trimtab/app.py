@@ -176,9 +176,11 @@ class Trimtab:
         if repository is not None:
             await self._adopt(repository, url, token)
         _write_private(self.home / "api.json", json.dumps({"url": url, "token": token, "pid": os.getpid()}))
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(create_api(services), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
         )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
         background = [asyncio.create_task(self.engine.run()), asyncio.create_task(housekeeper.run())]
         _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
@@ -205,6 +207,17 @@ class Trimtab:
         verb = "add" if known.returncode else "set-url"
         await asyncio.to_thread(subprocess.run, [*git, verb, REMOTE, remote], check=True, capture_output=True)
         _say(f"Deploy {app} with: git push {REMOTE} main")
+
+
+class _Server(uvicorn.Server):
+    """Leaves when it is told to. uvicorn's own way raises the signal once more, before we could tidy up."""
+
+    def leave(self) -> None:
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def passed_on() -> Mapping[str, str]:

@@ -12,7 +12,7 @@ def test_it_measures_and_complains(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "long.py").write_text(f"def grown():\n{body}\n\n\ndef fine():\n    return 1\n")
     found = functions(tmp_path / "src")
-    assert found == [(81, "src/long.py:1 grown"), (2, "src/long.py:5 fine")]
+    assert found == [(81, "src/long.py:1 grown"), (2, "src/long.py:84 fine")]
     assert len(complaints(found, allowed=1)) == 1
     assert len(complaints(found, allowed=0)) == 2
     assert "write 0 into" in complaints([(2, "fine")], allowed=1)[0]

@@ -16,7 +16,7 @@ from trimtab.cli.output import console, pipe_width, say, show_json, show_lines
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture
 from trimtab.cli.session import Session
 from trimtab.core.errors import failure
-from trimtab.views.model import RolloutView
+from trimtab.views.model import OverviewView, RolloutView
 
 FRAMES_PER_S = 4
 EVIDENCE_EVERY_S = 10.0
@@ -27,8 +27,8 @@ EVIDENCE_EVERY_S = 10.0
 @click.pass_context
 def watch(context: click.Context, session: Session, as_json: bool) -> None:
     """Redraws in place on a terminal; elsewhere prints a line for each change, with --json one JSON object a line.
-    Ends with the rollout: exit code 0 if it was promoted, else 1. When none is under way: shows how the last one
-    ended."""
+    Ends with the rollout: exit code 0 if it was promoted, else 1. Right after a push it waits for the rollout to come.
+    When none is under way or on its way: shows how the last one ended."""
     say(f"{session.app}/{session.environment} at {session.client.url}; Ctrl-C stops watching, not the rollout")
     screen = console()
     status = ""
@@ -91,9 +91,21 @@ class _Lines:
             show_lines(rollout_change(view, now))
 
 
+def on_its_way(view: OverviewView, place: str) -> bool:
+    """Whether a rollout of the environment is about to begin: its release is being made, or moves elsewhere first."""
+    here = next((rollout for rollout in view.rollouts.get(place, ())), None)
+    if here is not None and not here.ended:
+        return False
+    newest = [rollout for rollouts in view.rollouts.values() for rollout in rollouts[:1]]
+    elsewhere = any(not rollout.ended for rollout in newest)
+    return elsewhere or (view.app.run is not None and view.app.run.status == "running")
+
+
 def changes(session: Session) -> Iterator[RolloutView]:
     """The newest rollout of the environment as it is now and after each change, until it has ended."""
     client, app, place = session.client, session.app, session.environment
+    while on_its_way(client.overview(app, limit=1), place):
+        time.sleep(1.0 / FRAMES_PER_S)
     # Asked before the view, so that nothing that happens in between is missed.
     position = client.position()
     newest = client.rollouts(app, place, limit=1)

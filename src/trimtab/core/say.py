@@ -4,9 +4,12 @@ from __future__ import annotations
 
 
 def count(number: int, noun: str) -> str:
-    """``1 request``, ``1,204 requests``."""
-    plural = noun if number == 1 else (noun[:-1] + "ies" if noun.endswith("y") else noun + "s")
-    return f"{number:,} {plural}"
+    """``1 request``, ``1,204 requests``, ``2 processes``."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def percent(share: float) -> str:

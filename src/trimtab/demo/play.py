@@ -108,7 +108,8 @@ class Play:
     def _frame(self, view: OverviewView, chapter: Chapter, seconds: float, width: int) -> Group:
         told = [Padding(_line(outcome), (0, 1)) for outcome in self._outcomes]
         now = Text.assemble(("● ", "bold cyan"), (chapter.subject, "bold"), f"  pushed {duration(seconds)} ago")
-        picture = overview(view, width=width, now=time.time())
+        room = self._console.height - len(told) - 3 if self._live else None
+        picture = overview(view, width=width - 2, now=time.time(), height=room)
         return Group(*told, Padding(now, (0, 1)), Padding(picture, (1, 1)))
 
     def _story(self, seconds: float) -> Group:

@@ -65,7 +65,7 @@ class Store(Protocol):
     def due(self, now: float, owner: str, limit: int = 100) -> tuple[ObjectId, ...]:
         """Objects to be decided now that nobody else holds, longest waiting first.
 
-        An object that nobody holds is due as well when it has an action to carry out: the one who decided it is gone."""
+        An object that nobody holds is due as well when it has an action to carry out: whoever decided it is gone."""
         ...
 
     def next_due(self, owner: str) -> float | None:

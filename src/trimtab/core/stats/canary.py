@@ -281,8 +281,11 @@ def _why_good(spec: AnalysisSpec, evidence: Evidence) -> str:
     said = []
     for name, metric in evidence.metrics.items():
         candidate, stable = _rates(metric.step)
-        word = "failed" if name == "errors" else f"slower than stable's {name.removeprefix('latency ')}"
-        said.append(f"{percent(candidate)} {word} (stable {percent(stable)})")
+        if metric.threshold is None:
+            said.append(f"{percent(candidate)} failed (stable {percent(stable)})")
+        else:
+            slow, limit = name.removeprefix("latency "), lower_edge_us(metric.threshold.candidate) / 1000
+            said.append(f"{percent(candidate)} were over the {slow} limit of {milliseconds(limit)}")
     if not said:
         return "no analysis is configured"
     requests = count(evidence.step_requests, "candidate request")
