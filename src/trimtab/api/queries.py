@@ -91,6 +91,15 @@ async def rollouts(
     return services.board().rollouts(EnvironmentId(app, name))[:limit]
 
 
+@routes.get("/apps/{app}/environments/{name}/logs")
+async def instance_logs(services: Wired, app: str, name: str) -> tuple[str, ...]:
+    """The names under which `/logs/` has what instances wrote, newest first: those that run, and the last ones that
+    did."""
+    await environment(services, app, name)
+    known = await services.processes.list(f"instance/{app}/{name}/")
+    return tuple(process.name for process in sorted(known, key=lambda process: -process.started_at))
+
+
 @routes.get("/history")
 async def history(
     services: Wired,

@@ -79,11 +79,16 @@ def _steps(run: RunView, wanted: str | None) -> tuple[StepView, ...]:
 
 
 def _instances(session: Session, wanted: str | None) -> dict[str, str]:
-    """The logs of the environment's instances, or of the one that is wanted, by their names."""
+    """The logs of the environment's instances, or of the one that is wanted, by their names.
+
+    Without a name: those that run; when none does, the one that ran last.
+    """
     place = f"{session.app}/{session.environment}"
-    instances = session.client.status().instances.get(place, ())
-    known = {instance_name(each.id, place): each.log for each in instances}
-    chosen = {name: log for name, log in known.items() if wanted in (None, name)}
+    running = {each.log for each in session.client.status().instances.get(place, ())}
+    logs = session.client.instance_logs(session.app, session.environment)
+    known = {instance_name(log, place): log for log in logs}
+    shown = running or set(logs[:1])
+    chosen = {name: log for name, log in known.items() if (log in shown if wanted is None else name == wanted)}
     if not chosen:
         what = f"{place} has no instance {wanted}" if wanted else f"{place} has no instance"
         raise failure("not-found", what, f"its instances: {', '.join(known) or 'none'}")

@@ -94,6 +94,10 @@ class TrimtabClient:
         path = _path("apps", app, "environments", environment, "rollouts")
         return self._transport.get(tuple[RolloutView, ...], path, limit=limit)
 
+    def instance_logs(self, app: str, environment: str) -> tuple[str, ...]:
+        """The names of the logs of an environment's instances, stopped ones too, newest first."""
+        return self._transport.get(tuple[str, ...], _path("apps", app, "environments", environment, "logs"))
+
     def history(
         self, app: str = "", *, after: int = 0, limit: int = 50, routine: bool = False
     ) -> tuple[HistoryEntry, ...]:
