@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from trimtab.core.model.facts import VerdictName
 from trimtab.core.model.specification import AnalysisSpec, LatencySpec
@@ -17,6 +18,7 @@ from trimtab.core.say import count, milliseconds, percent
 from trimtab.core.stats.eprocess import (
     NOTHING,
     Counts,
+    EventShareMixture,
     LogWealth,
     RateBelow,
     log_mean,
@@ -29,6 +31,8 @@ STRATUM_REQUESTS = 20
 """Fewer requests than this are not a tick of their own: with realised shares a tick of one request says nothing."""
 
 _WORSE = worse_than_stable()
+LATENCY_WEIGHT = 0.2
+"""The part of the wealth that latency gets when errors are judged too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,41 @@ class Judgement:
     promote_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class MetricTest:
+    """How one metric is tested: its share of the wealth that may be lost on false alarms, and the proofs of being good
+    enough: within the margin of the stable release, or below a limit whatever that one does."""
+
+    weight: float
+    within: EventShareMixture
+    below: RateBelow | None
+
+    def promote_log_e(self, metric: Metric) -> float:
+        within = self.within.log_e(metric.within_margin)
+        if self.below is None:
+            return within
+        return log_mean((within, self.below.log_e(metric.below_limit)), (0.5, 0.5))
+
+
+@lru_cache
+def metric_tests(spec: AnalysisSpec) -> Mapping[str, MetricTest]:
+    """The test of each metric that is on. Most of the wealth is on errors; the quantiles of latency share the rest."""
+    made: dict[str, MetricTest] = {}
+    on_latency = 0.0 if spec.latency is None else (LATENCY_WEIGHT if spec.errors is not None else 1.0)
+    if spec.errors is not None:
+        limit = spec.errors.acceptable_pct / 100.0
+        below = RateBelow(limit) if limit > 0 else None
+        made["errors"] = MetricTest(1.0 - on_latency, within_margin(spec.errors.margin_ratio), below)
+    if spec.latency is not None:
+        for quantile in spec.latency.quantiles:
+            # A share 1-q of the stable release's own requests was slower than its quantile q: the margin is on that.
+            limit = min(0.95, spec.latency.margin_ratio * (1.0 - quantile))
+            weight = on_latency / len(spec.latency.quantiles)
+            within = within_margin(spec.latency.margin_ratio)
+            made[quantile_name(quantile)] = MetricTest(weight, within, RateBelow(limit))
+    return made
+
+
 def quantile_name(quantile: float) -> str:
     """``latency p95``, ``latency p99.9``."""
     return f"latency p{quantile * 100:g}"
@@ -90,11 +129,7 @@ def quantile_name(quantile: float) -> str:
 
 def begin(spec: AnalysisSpec, history: Histogram) -> Evidence:
     """Evidence before the first request. `history` is the stable release's recent latency (may be empty)."""
-    metrics: dict[str, Metric] = {}
-    if spec.errors is not None:
-        metrics["errors"] = _fresh(spec, "errors")
-    if spec.latency is not None:
-        metrics |= {quantile_name(q): _fresh(spec, quantile_name(q)) for q in spec.latency.quantiles}
+    metrics = {name: _fresh(test) for name, test in metric_tests(spec).items()}
     return _fix_thresholds(spec, Evidence(metrics, learning=history))
 
 
@@ -102,7 +137,7 @@ def enter_step(spec: AnalysisSpec, evidence: Evidence) -> Evidence:
     """No step passes on evidence from another step: promotion starts from nothing, rollback keeps what it knows."""
     metrics = {}
     for name, metric in evidence.metrics.items():
-        fresh = _fresh(spec, name)
+        fresh = _fresh(metric_tests(spec)[name])
         metrics[name] = replace(metric, within_margin=fresh.within_margin, below_limit=fresh.below_limit, step=NOTHING)
     return replace(evidence, metrics=metrics, step_requests=0)
 
@@ -110,12 +145,14 @@ def enter_step(spec: AnalysisSpec, evidence: Evidence) -> Evidence:
 def observe(spec: AnalysisSpec, evidence: Evidence, candidate: Arm, stable: Arm) -> Evidence:
     """The evidence after one tick of both arms."""
     metrics = dict(evidence.metrics)
-    if "errors" in metrics:
-        tick = Counts(candidate.requests, candidate.errors, stable.requests, stable.errors)
-        metrics["errors"] = _count(spec, "errors", metrics["errors"], tick)
     for name, metric in evidence.metrics.items():
-        if metric.threshold is not None:
-            metrics[name] = _count(spec, name, metric, _slow(metric.threshold, candidate.latency, stable.latency))
+        if name == "errors":
+            tick = Counts(candidate.requests, candidate.errors, stable.requests, stable.errors)
+        elif metric.threshold is not None:
+            tick = _slow(metric.threshold, candidate.latency, stable.latency)
+        else:
+            continue
+        metrics[name] = _count(metric_tests(spec)[name], metric, tick)
     # The tick that completes the learning is not judged by the thresholds it set: they must come before the data.
     learning = evidence.learning if _learnt(evidence) else evidence.learning.plus(stable.latency)
     counted = replace(
@@ -128,16 +165,16 @@ def judge(spec: AnalysisSpec, evidence: Evidence) -> Judgement:
     """FAIL once the candidate is proven worse; PASS once proven good enough on every metric; else INSUFFICIENT."""
     rollback_at = -math.log(spec.false_rollback_pct / 100.0)
     promote_at = -math.log(spec.false_promotion_pct / 100.0)
-    weights = _weights(spec)
+    test_of = metric_tests(spec)
     worse = {name: _WORSE.log_e(metric.worse) for name, metric in evidence.metrics.items()}
-    rollback = log_mean(list(worse.values()), [weights[name] for name in worse]) if worse else -math.inf
-    promote = {name: _promote_log_e(spec, name, metric) for name, metric in evidence.metrics.items()}
+    rollback = log_mean(list(worse.values()), [test_of[name].weight for name in worse]) if worse else -math.inf
+    promote = {name: test_of[name].promote_log_e(metric) for name, metric in evidence.metrics.items()}
 
     def judgement(verdict: VerdictName, reason: str, offender: str = "") -> Judgement:
         return Judgement(verdict, reason, offender, max(rollback, -1e9), rollback_at, promote, promote_at)
 
     if rollback >= rollback_at:
-        offender = max(worse, key=lambda name: worse[name] + math.log(weights[name]))
+        offender = max(worse, key=lambda name: worse[name] + math.log(test_of[name].weight))
         return judgement("FAIL", _why_worse(spec, evidence.metrics[offender], offender, rollback), offender)
     if missing := _not_proven(evidence, promote, promote_at):
         return judgement("INSUFFICIENT", missing)
@@ -149,41 +186,19 @@ def latency_limit_ms(metric: Metric) -> float | None:
     return None if metric.threshold is None else lower_edge_us(metric.threshold.candidate) / 1000.0
 
 
-def _fresh(spec: AnalysisSpec, name: str) -> Metric:
-    margin, limit = _margin(spec, name)
-    below = RateBelow(limit).start() if limit > 0 else ()
-    return Metric(_WORSE.start(), within_margin(margin).start(), below)
+def _fresh(test: MetricTest) -> Metric:
+    return Metric(_WORSE.start(), test.within.start(), test.below.start() if test.below else ())
 
 
-def _margin(spec: AnalysisSpec, name: str) -> tuple[float, float]:
-    """The margin as a ratio to the stable release, and the rate that is good enough whatever that one does."""
-    if name == "errors":
-        assert spec.errors is not None
-        return spec.errors.margin_ratio, spec.errors.acceptable_pct / 100.0
-    assert spec.latency is not None
-    quantile = next(q for q in spec.latency.quantiles if quantile_name(q) == name)
-    # A share 1-q of the stable release's own requests was slower than its quantile q: the margin applies to that too.
-    return spec.latency.margin_ratio, min(0.95, spec.latency.margin_ratio * (1.0 - quantile))
-
-
-def _count(spec: AnalysisSpec, name: str, metric: Metric, tick: Counts) -> Metric:
-    margin, limit = _margin(spec, name)
-    return replace(
-        metric,
+def _count(test: MetricTest, metric: Metric, tick: Counts) -> Metric:
+    return Metric(
         worse=_WORSE.update(metric.worse, tick),
-        within_margin=within_margin(margin).update(metric.within_margin, tick),
-        below_limit=RateBelow(limit).update(metric.below_limit, tick) if limit > 0 else (),
+        within_margin=test.within.update(metric.within_margin, tick),
+        below_limit=test.below.update(metric.below_limit, tick) if test.below else (),
         whole=metric.whole.plus(tick),
         step=metric.step.plus(tick),
+        threshold=metric.threshold,
     )
-
-
-def _promote_log_e(spec: AnalysisSpec, name: str, metric: Metric) -> float:
-    margin, limit = _margin(spec, name)
-    ratio = within_margin(margin).log_e(metric.within_margin)
-    if limit <= 0:
-        return ratio
-    return log_mean((ratio, RateBelow(limit).log_e(metric.below_limit)), (0.5, 0.5))
 
 
 def _slow(threshold: Threshold, candidate: Histogram, stable: Histogram) -> Counts:
@@ -223,15 +238,6 @@ def _threshold(spec: LatencySpec, history: Histogram, quantile: float) -> Thresh
     edge_us = lower_edge_us(stable)
     slow_us = max(edge_us * (1.0 + spec.tolerance_pct / 100.0), edge_us + spec.floor_ms * 1000.0)
     return Threshold(stable, max(stable, bucket_of(slow_us) + 1))
-
-
-def _weights(spec: AnalysisSpec) -> dict[str, float]:
-    """How the wealth is spread: most on errors, the rest on latency (its quantiles share it); all on what is on."""
-    latency = 0.0 if spec.latency is None else (0.2 if spec.errors is not None else 1.0)
-    weights = {} if spec.errors is None else {"errors": 1.0 - latency}
-    if spec.latency is not None:
-        weights |= {quantile_name(q): latency / len(spec.latency.quantiles) for q in spec.latency.quantiles}
-    return weights
 
 
 def _not_proven(evidence: Evidence, promote: Mapping[str, float], promote_at: float) -> str:
