@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import ACTIONS, Action
 from trimtab.core.model.facts import FACTS, Fact
+from trimtab.core.model.identity import ObjectId
 
 T = TypeVar("T")
 
@@ -91,3 +92,23 @@ def _unreadable(kind: type[Any], error: ValidationError) -> TrimtabError:
     field = ".".join(str(part) for part in first["loc"])
     place = f"field {field}: " if field else ""
     return failure("text-unreadable", f"a stored {kind.__name__} cannot be read: {place}{first['msg']}", _HINT)
+
+
+class StateMemory:
+    """The state that was stored last for each object, to spare decoding the very text that was just encoded."""
+
+    def __init__(self) -> None:
+        self._known: dict[ObjectId, tuple[str, object]] = {}
+
+    def decode(self, object_id: ObjectId, state_class: type[T], text: str) -> T:
+        """`decode_state`, or what was kept if the text is still the same."""
+        known_text, known = self._known.get(object_id, ("", None))
+        return known if isinstance(known, state_class) and known_text == text else decode_state(state_class, text)
+
+    def keep(self, object_id: ObjectId, text: str, state: object) -> None:
+        """Remember what was stored."""
+        self._known[object_id] = (text, state)
+
+    def forget(self, object_id: ObjectId) -> None:
+        """The object needs no more decisions."""
+        self._known.pop(object_id, None)

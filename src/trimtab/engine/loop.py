@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trimtab.codec import decode_action, decode_state, encode_action, encode_state
+from trimtab.codec import StateMemory, decode_action, encode_action, encode_state
 from trimtab.core.errors import Problem, StaleFence, TrimtabError
 from trimtab.core.model.actions import ACTIONS, Action
 from trimtab.core.model.decision import Decision
@@ -93,6 +93,7 @@ class Engine:
         self._deciding: dict[ObjectId, asyncio.Task[None]] = {}
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._fences: dict[ObjectId, int] = {}
+        self._states = StateMemory()
 
     def wake(self, object_id: ObjectId | None = None) -> None:
         """A hint that something happened (to the object). May be called from the event loop only."""
@@ -162,7 +163,8 @@ class Engine:
         claim = self._claim(object_id)
         if claim is None:
             return
-        state = decode_state(kind.state_type, claim.state) if claim.state else kind.fresh(object_id)
+        stored = claim.state
+        state = self._states.decode(object_id, kind.state_type, stored) if stored else kind.fresh(object_id)
         now = self._clock.now()
         decision = await kind.decide(state, claim.facts, now)
         self._commit(claim, decision, now)
@@ -196,15 +198,20 @@ class Engine:
             )
             for todo in decision.todo
         ]
+        encoded = encode_state(decision.state)
         self._store.commit(
             claim,
-            state=encode_state(decision.state),
+            state=encoded,
             facts=facts,
             todo=todo,
             wake_at=decision.look_at,
             ended=decision.ended,
             now=now,
         )
+        if decision.ended:
+            self._states.forget(claim.object)
+        else:
+            self._states.keep(claim.object, encoded, decision.state)
 
     # --- act ---
 
