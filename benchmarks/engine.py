@@ -1,9 +1,9 @@
 """One tick of a rollout under observation: claim, decode, decide, encode, commit. SQLite, `synchronous=FULL`.
 
 The decision is the real one, on counts of a simulated service, and stored as the engine stores it. Every other tick is
-made heavier: besides the evidence it records a fact for the environment and stores an action. Looking at the world before the tick and taking
-the action out of the outbox after it are not timed. After each tick comes the limit to compare with: a transaction of
-nothing but one INSERT of the state's bytes, into a file of its own in the same folder.
+made heavier: besides the evidence it records a fact for the environment and stores an action. Looking at the world
+before the tick and taking the action out of the outbox after it are not timed. After each pair comes the limit to
+compare with: a transaction of nothing but one INSERT of the state's bytes, into a file of its own in the same folder.
 
     python -m benchmarks.engine [--quick] [--json] [--folder FOLDER]
 """
