@@ -15,16 +15,17 @@ import argparse
 import math
 import random
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import mkdtemp
 
-from tests.e2e.world import World, wait_for
+import httpx
+from tests.e2e.world import World, wait_for, whole_stream
 
 from benchmarks._load import Answer, Log, load
 from benchmarks._report import Value, finish
@@ -75,12 +76,11 @@ def deployments_under_load(world: World, deployments: int, stream_s: float) -> d
     """Instant deployments one after the other, while requests come at 100/s and an event stream opens with each."""
     world.configure(strategy="instant")
     world.ended(world.push(version=0))
-    streams: list[subprocess.Popen[str]] = []
+    streams: list[Future[str]] = []
     took_s = []
-    with load(f"{world.url}/", 100.0) as log:
+    with ThreadPoolExecutor(deployments) as threads, load(f"{world.url}/", 100.0) as log:
         for version in range(1, deployments + 1):
-            words = ["curl", "--silent", "--fail", "--no-buffer", f"{world.url}/stream?seconds={stream_s}"]
-            streams.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            streams.append(threads.submit(whole_stream, f"{world.url}/stream?seconds={stream_s}"))
             began_s = time.time()
             commit = world.push(version=version)
             world.ended(commit)
@@ -106,9 +106,11 @@ def _first(log: Log, text: str) -> Answer:
     return answers[min(position, len(answers) - 1)]
 
 
-def _whole(stream: subprocess.Popen[str]) -> bool:
-    output, _ = stream.communicate(timeout=120)
-    return stream.returncode == 0 and output.endswith("data: [DONE]\n\n")
+def _whole(stream: Future[str]) -> bool:
+    try:
+        return stream.result(timeout=120).endswith("data: [DONE]\n\n")
+    except httpx.HTTPError:
+        return False
 
 
 def rollbacks(world: World, number: int) -> dict[str, Value]:

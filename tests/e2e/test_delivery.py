@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from tests.e2e.world import LONG_CANARY, World, users, wait_for
+from tests.e2e.world import LONG_CANARY, World, users, wait_for, whole_stream
 
 
 def test_changes_go_to_production_or_back(world: World) -> None:
@@ -106,14 +107,11 @@ def test_no_request_is_lost_and_no_stream_is_cut_by_deployments(world: World) ->
     world.plant(strategy="instant")
     world.up()
     world.ended(world.push(version=0))
-    stream = subprocess.Popen(
-        ["curl", "--silent", "--no-buffer", f"{world.url}/stream?seconds=6"], stdout=subprocess.PIPE, text=True
-    )
-    with users(world.url) as answers:
+    with ThreadPoolExecutor() as threads, users(world.url) as answers:
+        stream = threads.submit(whole_stream, f"{world.url}/stream?seconds=6")
         for version in range(1, 6):
             assert world.ended(world.push(version=version)).status == "promoted"
-    output, _ = stream.communicate(timeout=30)
-    assert stream.returncode == 0
+        output = stream.result(timeout=30)
     assert output.endswith("data: [DONE]\n\n")
     assert set(output.split("\n\n")[:-2]) == {"data: version 0"}
     assert not answers.bad

@@ -287,6 +287,13 @@ def users(url: str, *, number: int = 4, pause_s: float = 0.01) -> Iterator[Answe
             thread.join()
 
 
+def whole_stream(url: str) -> str:
+    """Everything an event stream says until it ends; raises when it is cut."""
+    with httpx.stream("GET", url, timeout=120.0) as answer:
+        answer.raise_for_status()
+        return "".join(answer.iter_text())
+
+
 def end(process: psutil.Process) -> None:
     """kill -9 of exactly this process."""
     os.kill(process.pid, signal.SIGKILL)

@@ -84,7 +84,8 @@ class Pipeline:
             hint = "write one with `trimtab init`, commit it and push again"
             return SpecificationRefused((Problem("config-missing", "there is no trimtab.yaml", hint, place),))
         try:
-            specification = self.compile(content.decode(), CONFIGURATION)
+            # In a thread: a file that is made to be slow holds nobody else up.
+            specification = await asyncio.to_thread(self.compile, content.decode(), CONFIGURATION)
         except UnicodeDecodeError:
             return SpecificationRefused((Problem("config-encoding", "the file is not UTF-8", where=place),))
         except TrimtabError as error:

@@ -253,7 +253,8 @@ class _Work:
         failed = [instance for instance in instances if instance.phase == "failed"]
         if failed:
             problem = failed[0].problem
-            self.go_back("failed", f"instance {failed[0].id} did not become ready: {problem or 'no reason known'}")
+            why = problem.message if problem else "no reason known"
+            self.go_back("failed", f"instance {failed[0].id} did not become ready: {why}")
             return
         if not self.state.specification:
             return

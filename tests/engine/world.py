@@ -1,0 +1,227 @@
+"""The whole engine on in-memory ports and virtual time, with a store that can crash it at any of its writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trimtab.codec import decode_state
+from trimtab.config import load
+from trimtab.core.decide.environment import EnvironmentState
+from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
+from trimtab.core.model.identity import Digest, EnvironmentId, app_object
+from trimtab.engine.act import Delivery, Pipeline
+from trimtab.engine.loop import Engine
+from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.ports.processes import ProcessSpec, ProcessStatus
+from trimtab.ports.store import Store
+from trimtab.testing.clock import ManualClock
+from trimtab.testing.memory_artifacts import MemoryArtifacts
+from trimtab.testing.memory_processes import Ending, MemoryProcesses
+from trimtab.testing.memory_runtime import MemoryRuntime
+from trimtab.testing.memory_source import File, MemorySource
+from trimtab.testing.memory_state_repository import MemoryStateRepository
+from trimtab.testing.memory_store import MemoryStore
+from trimtab.testing.memory_traffic import MemoryTraffic
+from trimtab.views.board import Board
+
+PRODUCTION = EnvironmentId("shop", "production")
+FRAME_S = 0.25
+
+CONFIGURATION = """
+app: shop
+pipeline: {test: pytest}
+service: {command: serve}
+environments:
+  production:
+    strategy: {canary: {steps: [{weight: 20%, hold: 1s, requests: 10}, {weight: 50%, hold: 1s, requests: 20}]}}
+    analysis: {latency: false, errors: {acceptable: 5%}}
+"""
+
+
+class Crash(BaseException):
+    """The controller's process is gone; nothing of it runs any more."""
+
+
+class CrashingStore:
+    """A store that lets the controller die just before or just after its `at`-th write."""
+
+    def __init__(self, store: Store, at: int | None = None, *, after: bool = False) -> None:
+        self._store, self._at, self._after = store, at, after
+        self.writes = 0
+        self.crashed = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return self._dying(method) if name in ("append", "commit", "done", "release_leases") else method
+
+    def _dying(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.crashed.is_set():
+                raise Crash
+            self.writes += 1
+            mine = self.writes == self._at
+            if mine and not self._after:
+                self._die()
+            answer = method(*args, **kwargs)
+            if mine:
+                self._die()
+            return answer
+
+        return call
+
+    def _die(self) -> None:
+        self.crashed.set()
+        raise Crash
+
+
+class CountingProcesses(MemoryProcesses):
+    """Remembers every process that was really started."""
+
+    started: list[str]
+
+    async def start(self, spec: ProcessSpec) -> ProcessStatus:
+        if await self.status(spec.name) is None:
+            self.started.append(spec.name)
+        return await super().start(spec)
+
+
+class World:
+    """One installation. `failing`: releases by their subject, with the share of their requests that fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock()
+        self.store: Store = MemoryStore()
+        self.source = MemorySource()
+        self.state_repository = MemoryStateRepository()
+        self.artifacts = MemoryArtifacts(folder / "artifacts")
+        self.processes = CountingProcesses(self.clock, folder / "logs", lambda _: Ending(0.3, 0, "fine\n"))
+        self.processes.started = []
+        self.runtime = MemoryRuntime(self.clock, ready_after_s=0.2)
+        self.traffic = MemoryTraffic(self.clock)
+        self.folder = folder
+        self.errors: dict[str, float] = {}
+        self.requests_per_frame = 20
+        self.highest_share_pct = 0.0
+        self._owed: dict[Digest, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.crashing: CrashingStore | None = None
+
+    # --- the controller ---
+
+    def start(self, crash_at: int | None = None, *, after: bool = False, owner: str = "controller") -> Engine:
+        """A controller with nothing in its memory."""
+        self.crashing = CrashingStore(self.store, crash_at, after=after)
+        engine = self.engine(self.crashing, owner)
+        self._task = asyncio.create_task(engine.run())
+        return engine
+
+    def engine(self, store: Any, owner: str) -> Engine:
+        pipeline = Pipeline(
+            self.source, self.processes, self.artifacts, load, self.folder / "workspaces", {"PATH": "/bin"}
+        )
+        delivery = Delivery(
+            self.state_repository, self.artifacts, self.runtime, self.traffic, self.clock, self._retiring
+        )
+        return Engine(
+            store=store,
+            clock=self.clock,
+            traffic=self.traffic,
+            kinds={
+                "app": Applications(self.source),
+                "run": Runs(self.processes),
+                "env": Environments(self.state_repository, self.artifacts, self.traffic, self.runtime),
+                "rollout": Rollouts(self.traffic, self.traffic, self.runtime),
+            },
+            handlers={**pipeline.handlers(), **delivery.handlers()},
+            owner=owner,
+        )
+
+    def _retiring(self, environment: EnvironmentId) -> tuple[Digest, ...]:
+        row = self.store.get(environment.object_id)
+        return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Crash):
+                await self._task
+            self._task = None
+
+    # --- the world ---
+
+    def push(self, subject: str, configuration: str = CONFIGURATION) -> str:
+        """A new commit, announced as the hook does it."""
+        files = {"trimtab.yaml": File(configuration.encode()), "version.txt": File(subject.encode())}
+        change = self.source.commit("shop", files, subject=subject, at=self.clock.now())
+        self.append(ChangeArrived(change, "push"))
+        return change.commit
+
+    def append(self, fact: Fact, place: str = app_object("shop")) -> None:
+        self.store.append([Recorded(place, fact)], self.clock.now())
+
+    def register(self) -> None:
+        self.append(AppRegistered())
+
+    async def frame(self) -> None:
+        """A quarter of a second with its requests; a controller that crashed is started again after a while."""
+        self._serve()
+        await self.clock.run_for(FRAME_S)
+        if self.crashing is not None and self.crashing.crashed.is_set():
+            await self.stop()
+            for _ in range(8):
+                self._serve()
+                await self.clock.run_for(FRAME_S)
+            self.start()
+
+    def _serve(self) -> None:
+        split = {r: n for r, n in self._split().items() if n}
+        for release, requests in split.items():
+            owed = self._owed.get(release, 0.0) + requests * self.errors.get(self.subject_of(release), 0.0)
+            self._owed[release] = owed - int(owed)
+            self.traffic.record(PRODUCTION, release, requests=requests, errors=int(owed))
+        self.highest_share_pct = max(self.highest_share_pct, self.traffic.weight_pct(PRODUCTION))
+
+    def _split(self) -> dict[Digest, int]:
+        routes = [route for route in self.traffic.applied if route.environment == PRODUCTION]
+        if not routes:
+            return {}
+        to_candidate = round(self.requests_per_frame * self.traffic.weight_pct(PRODUCTION) / 100)
+        split = {routes[-1].stable.release: self.requests_per_frame - to_candidate}
+        if routes[-1].candidate is not None:
+            split[routes[-1].candidate.release] = to_candidate
+        return split
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 120.0) -> None:
+        end = self.clock.now() + within_s
+        while not condition():
+            assert self.clock.now() < end, "\n".join(f"{r.object} {r.fact} {r.reason}" for r in self.facts()[-15:])
+            await self.frame()
+
+    # --- what one sees ---
+
+    def facts(self) -> tuple[Recorded, ...]:
+        return self.store.facts(limit=100_000)
+
+    @property
+    def board(self) -> Board:
+        board = Board()
+        board.apply(self.facts())
+        return board
+
+    def subject_of(self, release: Digest) -> str:
+        return next((view.subject for view in self.board.releases("shop") if view.release == release), "")
+
+    def ended(self, number: int) -> bool:
+        """Whether rollout `number` has ended and Git agrees with what is live."""
+        place = self.board.environment(PRODUCTION)
+        rollouts = self.board.rollouts(PRODUCTION)
+        mine = [rollout for rollout in rollouts if rollout.number == number]
+        return bool(mine and mine[0].ended and place and place.desired == place.live)
+
+    def commits(self) -> list[str]:
+        """The first word of each commit in the state repository, oldest first."""
+        return [commit.subject.split()[0] for commit in self.state_repository._commits]
