@@ -54,7 +54,7 @@ def test_controllers_that_race_lose_no_tick(tmp_path: Path) -> None:
     row = store.get(worker.COUNTER)
     store.close()
     assert row is not None
-    assert row.fence > 3, "it changed hands"
+    assert row.fence >= len(racers), "it changed hands"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -78,10 +78,10 @@ def work_until_killed(path: Path, progress: Connection) -> None:
 
 
 def work_until(path: Path, owner: str, target: int, ttl_s: float, result: Connection) -> None:
-    """Tick until the counter is at `target`; sends how many of the ticks were stored."""
+    """Tick until the counter is at `target` and a tick of ours is among them; sends how many of them were stored."""
     store = SqliteStore(path)
     stored = 0
-    while int(getattr(store.get(COUNTER), "state", None) or 0) < target:
+    while stored == 0 or int(getattr(store.get(COUNTER), "state", None) or 0) < target:
         stored += count_up(store, owner, ttl_s) is not None
         act(store, owner)
     result.send(stored)
