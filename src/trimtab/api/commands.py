@@ -56,6 +56,7 @@ routes = APIRouter(prefix="/api/v1", tags=["steer"])
 
 @routes.post("/apps", status_code=201)
 async def register(services: Wired, application: Application) -> AppView:
+    """Add an application, or change where its changes come from."""
     await services.source.create(application.name)
     source = AppRegistered(application.branch, application.poll_url, application.poll_interval_s)
     services.append(Recorded(app_object(application.name), source, reason="asked for by a person"))
@@ -64,6 +65,7 @@ async def register(services: Wired, application: Application) -> AppView:
 
 @routes.post("/apps/{app}/runs/{number}/cancel", status_code=202)
 async def cancel(services: Wired, request: Request, app: str, number: int) -> Accepted:
+    """Stop a run that is under way; nothing is released."""
     run = found(services.board().run(app, number), f"there is no run {number} of {app}")
     if run.status != "running":
         raise failure("conflict", f"run {number} is not running: it {run.status}")
@@ -73,7 +75,7 @@ async def cancel(services: Wired, request: Request, app: str, number: int) -> Ac
 
 @routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)
 async def steer(services: Wired, request: Request, app: str, name: str, command: str) -> Accepted:
-    """`command`: pause, resume, abort or promote the rollout that is under way."""
+    """Steer the rollout that is under way. `command`: `pause`, `resume`, `abort` or `promote`."""
     by: str = request.state.actor
     facts: dict[str, tuple[Fact, str]] = {
         "pause": (PauseRequested(by), "paused: the share stays, a rollback can still happen"),
@@ -93,6 +95,7 @@ async def steer(services: Wired, request: Request, app: str, name: str, command:
 
 @routes.post("/apps/{app}/environments/{name}/rollback", status_code=202)
 async def rollback(services: Wired, request: Request, app: str, name: str, wanted: Rollback) -> Accepted:
+    """Return to an earlier release at once."""
     environment = EnvironmentId(app, name)
     place = found(services.board().environment(environment), f"{app} has no environment {name}")
     release = _release(services, app, wanted.release) if wanted.release else place.previous

@@ -42,6 +42,7 @@ routes = APIRouter(prefix="/api/v1", tags=["read"])
 
 @routes.get("/status")
 async def status(services: Wired) -> StatusView:
+    """Everything: applications with their environments, rollouts and problems, and the instances that run."""
     apps = services.board().apps()
     places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
     instances = {str(place): await _instances(services, place) for place in places}
@@ -50,22 +51,26 @@ async def status(services: Wired) -> StatusView:
 
 @routes.get("/apps/{app}")
 async def app_view(services: Wired, app: str) -> AppView:
+    """One application: its newest change and run, and its environments."""
     return found(services.board().app(app), f"there is no application {app}")
 
 
 @routes.get("/apps/{app}/overview")
 async def overview(services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=100)] = 5) -> OverviewView:
+    """One application with its newest `limit` runs, and as many rollouts of each environment."""
     return found(services.board().overview(app, limit), f"there is no application {app}")
 
 
 @routes.get("/apps/{app}/runs")
 async def runs(services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> tuple[RunView, ...]:
+    """The runs of an application, newest first."""
     await app_view(services, app)
     return services.board().runs(app)[:limit]
 
 
 @routes.get("/apps/{app}/runs/{number}")
 async def run(services: Wired, app: str, number: int) -> RunView:
+    """One run with its steps."""
     return found(services.board().run(app, number), f"there is no run {number} of {app}")
 
 
@@ -73,12 +78,14 @@ async def run(services: Wired, app: str, number: int) -> RunView:
 async def releases(
     services: Wired, app: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> tuple[ReleaseView, ...]:
+    """The releases of an application, newest first."""
     await app_view(services, app)
     return services.board().releases(app)[:limit]
 
 
 @routes.get("/apps/{app}/environments/{name}")
 async def environment(services: Wired, app: str, name: str) -> EnvironmentView:
+    """What is live and what should be, with the rollout under way or else the last one."""
     known = services.board().environment(EnvironmentId(app, name))
     return found(known, f"{app} has no environment {name}")
 
@@ -87,6 +94,7 @@ async def environment(services: Wired, app: str, name: str) -> EnvironmentView:
 async def rollouts(
     services: Wired, app: str, name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> tuple[RolloutView, ...]:
+    """The rollouts of an environment, newest first."""
     await environment(services, app, name)
     return services.board().rollouts(EnvironmentId(app, name))[:limit]
 
@@ -108,7 +116,8 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
     routine: bool = False,
 ) -> tuple[HistoryEntry, ...]:
-    """Oldest first. Without `after`: the newest `limit` entries."""
+    """What happened, oldest first: the newest `limit` entries, or the first ones `after` a number. `routine`: also the
+    facts that say how, not what."""
     return _history(services, app, after, limit, routine)
 
 
@@ -123,7 +132,8 @@ async def events(services: Wired, request: Request, after: int | None = None) ->
 async def logs(
     services: Wired, request: Request, process: str, follow: bool = False, tail: Annotated[int, Query(ge=0)] = 0
 ) -> StreamingResponse:
-    """A step's or an instance's output, by the process's name. `tail`: only the last so many lines."""
+    """What a step or an instance wrote, by the process's name. `tail`: only the last so many lines (0: all); `follow`:
+    also what comes, until the process ends."""
     if await services.processes.status(process) is None:
         raise failure("not-found", f"there is no log of {process}", "`trimtab status` and `trimtab runs` name them")
     return StreamingResponse(_log(services, request, process, follow, tail), media_type="text/plain; charset=utf-8")
