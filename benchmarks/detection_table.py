@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from trimtab.core.decide.rollout import TICK_S, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.model.facts import ActionDone, Recorded, RolloutRequested
 from trimtab.core.model.identity import EnvironmentId, rollout_object
-from trimtab.core.model.specification import CanaryStep, EnvironmentSpec, ServiceSpec, Specification, StrategySpec
+from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, TrafficReading
 from trimtab.core.stats.canary import STRATUM_REQUESTS
 from trimtab.core.stats.histogram import Histogram, bucket_of
@@ -29,7 +30,7 @@ from trimtab.core.stats.histogram import Histogram, bucket_of
 STABLE_FAILS = 0.005
 TIMES_WORSE = (1, 2, 5, 10)
 LEARNT_FROM_S = 300.0
-FEW_REQUESTS = StrategySpec(steps=(CanaryStep(50.0),), deadline_s=6 * 3600.0)
+FEW_REQUESTS = StrategySpec(steps=(RolloutStep(50.0),), deadline_s=6 * 3600.0)
 COLUMNS = (
     ("1 request/s", 1, StrategySpec()),
     ("1 request/s, one step of 50 %, deadline 6 h", 1, FEW_REQUESTS),

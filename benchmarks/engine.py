@@ -29,7 +29,8 @@ from trimtab.core.decide.rollout import RolloutReading, RolloutState, decide_rol
 from trimtab.core.model.actions import CleanWorkspace
 from trimtab.core.model.facts import ActionDone, InstancesReady, Recorded, RolloutRequested
 from trimtab.core.model.identity import EnvironmentId, rollout_object
-from trimtab.core.model.specification import CanaryStep, EnvironmentSpec, ServiceSpec, Specification, StrategySpec
+from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, TrafficReading
 from trimtab.core.stats.histogram import Histogram, bucket_of
 from trimtab.ports.store import OutboxEntry, Store
@@ -39,7 +40,7 @@ OWNER, LEASE_S = "benchmark", 10.0
 PRODUCTION = EnvironmentId("shop", "production")
 ROLLOUT = rollout_object(PRODUCTION, 1)
 CANDIDATE, STABLE = f"sha256:{'c' * 64}", f"sha256:{'5' * 64}"
-ENDLESS = StrategySpec(steps=(CanaryStep(5.0, hold_s=math.inf),), deadline_s=math.inf)
+ENDLESS = StrategySpec(steps=(RolloutStep(5.0, hold_s=math.inf),), deadline_s=math.inf)
 SPECIFICATION = Specification("shop", ServiceSpec("app"), (EnvironmentSpec("production", 8080, strategy=ENDLESS),))
 
 

@@ -10,13 +10,12 @@ from trimtab.core.model import facts as f
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Part
 from trimtab.core.model.specification import (
-    CanaryStep,
     EnvironmentSpec,
     ServiceSpec,
     Specification,
     StepSpec,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 from trimtab.views.board import Board
 from trimtab.views.model import InstanceView, StatusView
 
@@ -32,7 +31,7 @@ SPECIFICATION = Specification(
             "production",
             7080,
             strategy=StrategySpec(
-                steps=(CanaryStep(5, 15, 20), CanaryStep(25, 15, 50), CanaryStep(50, 15, 100)),
+                steps=(RolloutStep(5, 15, 20), RolloutStep(25, 15, 50), RolloutStep(50, 15, 100)),
             ),
         ),
     ),

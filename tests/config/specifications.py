@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 from trimtab.config.quantities import show_duration
 from trimtab.core.model.specification import (
     AnalysisSpec,
-    CanaryStep,
     EnvironmentSpec,
     ErrorsSpec,
     LatencySpec,
@@ -21,8 +20,8 @@ from trimtab.core.model.specification import (
     Specification,
     StepSpec,
     StickySpec,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
@@ -70,7 +69,7 @@ def strategies(draw: st.DrawFn) -> StrategySpec:
     if draw(st.booleans()):
         return StrategySpec(kind="instant", steps=())
     weights = sorted(draw(st.sets(percents(0.01, 100), min_size=1, max_size=4)))
-    steps = tuple(CanaryStep(weight, draw(seconds(0, 600)), draw(st.integers(0, 1000))) for weight in weights)
+    steps = tuple(RolloutStep(weight, draw(seconds(0, 600)), draw(st.integers(0, 1000))) for weight in weights)
     return StrategySpec(kind="canary", steps=steps, deadline_s=draw(seconds(2401, 10_000)))
 
 

@@ -9,7 +9,6 @@ from trimtab.config import load
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.specification import (
     AnalysisSpec,
-    CanaryStep,
     EnvironmentSpec,
     ErrorsSpec,
     LatencySpec,
@@ -18,8 +17,8 @@ from trimtab.core.model.specification import (
     Specification,
     StepSpec,
     StickySpec,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 
 INSTANT = StrategySpec(kind="instant", steps=())
 
@@ -59,7 +58,7 @@ def test_every_setting_reaches_the_specification() -> None:
                 host="0.0.0.0",
                 strategy=StrategySpec(
                     kind="canary",
-                    steps=(CanaryStep(5.0, 0.25, 7), CanaryStep(25.0), CanaryStep(50.0)),
+                    steps=(RolloutStep(5.0, 0.25, 7), RolloutStep(25.0), RolloutStep(50.0)),
                     deadline_s=21_600.0,
                 ),
                 analysis=AnalysisSpec(

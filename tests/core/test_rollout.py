@@ -14,21 +14,20 @@ from trimtab.core.model.decision import Decision
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.core.model.specification import (
     AnalysisSpec,
-    CanaryStep,
     EnvironmentSpec,
     ServiceSpec,
     Specification,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, TrafficReading
 
 PLACE = EnvironmentId("shop", "production")
 NEW, OLD = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-STEPS = (CanaryStep(10.0, 4.0, 30), CanaryStep(50.0, 6.0, 200))
+STEPS = (RolloutStep(10.0, 4.0, 30), RolloutStep(50.0, 6.0, 200))
 LEASE = "rollout/shop/production/1"
 
 
-def specification(*, steps: tuple[CanaryStep, ...] = STEPS, deadline_s: float = 600.0) -> Specification:
+def specification(*, steps: tuple[RolloutStep, ...] = STEPS, deadline_s: float = 600.0) -> Specification:
     strategy = StrategySpec("canary", steps, deadline_s)
     production = EnvironmentSpec("production", 8080, strategy=strategy, analysis=AnalysisSpec(latency=None))
     return Specification("shop", ServiceSpec("serve"), (production,))

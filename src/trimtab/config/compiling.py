@@ -9,7 +9,6 @@ from trimtab.config.environment import Analysis, Canary, Environment, Errors, La
 from trimtab.config.quantities import parse_listen
 from trimtab.core.model.specification import (
     AnalysisSpec,
-    CanaryStep,
     EnvironmentSpec,
     ErrorsSpec,
     LatencySpec,
@@ -18,8 +17,8 @@ from trimtab.core.model.specification import (
     Specification,
     StepSpec,
     StickySpec,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 
 _INSTANT = StrategySpec(kind="instant", steps=())
 
@@ -85,7 +84,9 @@ def _strategy(strategy: Strategy | None, *, last: bool) -> StrategySpec:
 
 
 def _canary(canary: Canary) -> StrategySpec:
-    steps = tuple(CanaryStep(weight_pct=step.weight, hold_s=step.hold, requests=step.requests) for step in canary.steps)
+    steps = tuple(
+        RolloutStep(weight_pct=step.weight, hold_s=step.hold, requests=step.requests) for step in canary.steps
+    )
     return StrategySpec(kind="canary", steps=steps, deadline_s=canary.deadline)
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from trimtab.core.model.specification import (
     AnalysisSpec,
-    CanaryStep,
     EnvironmentSpec,
     ErrorsSpec,
     LatencySpec,
     ReleaseSpec,
     ServiceSpec,
     StepSpec,
-    StrategySpec,
 )
+from trimtab.core.model.strategy import RolloutStep, StrategySpec
 
 STEP = StepSpec(name="", run="")
 SERVICE = ServiceSpec(command="")
 RELEASE = ReleaseSpec()
-CANARY_STEP = CanaryStep(weight_pct=0.0)
+CANARY_STEP = RolloutStep(weight_pct=0.0)
 CANARY = StrategySpec()
 ERRORS = ErrorsSpec()
 LATENCY = LatencySpec()

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Instance
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Runtime(Protocol):
     """Runs instances of releases. They outlive the controller; a new one finds them again."""
 
     async def ensure(
-        self, environment: EnvironmentId, release: Digest, specification: Specification, root: Path, replicas: int
+        self,
+        environment: EnvironmentId,
+        arm: ArmId,
+        specification: Specification,
+        root: Path,
+        replicas: int,
+        env: Mapping[str, str] = NO_VARIABLES,
     ) -> None:
-        """Start what is missing of `replicas` instances of the release, whose files are in `root`. Idempotent; does not
-        wait for readiness. Raises `TrimtabError` when an instance cannot be started at all."""
+        """Start what is missing of `replicas` instances of the arm, whose files are in `root`; `env` on top of the
+        specification's variables. Idempotent; does not wait for readiness, stops none. Raises `TrimtabError` when an
+        instance cannot be started at all."""
         ...
 
-    async def instances(self, environment: EnvironmentId, release: Digest | None = None) -> tuple[Instance, ...]:
-        """All instances (of the release), sorted by id, as last seen."""
+    async def instances(self, environment: EnvironmentId, arm: ArmId | None = None) -> tuple[Instance, ...]:
+        """All instances (of the arm), sorted by id, as last seen."""
         ...
 
-    async def stop(self, environment: EnvironmentId, release: Digest) -> None:
-        """SIGTERM, wait, SIGKILL; returns when they have ended. Idempotent."""
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
+        """SIGTERM, wait, SIGKILL; returns when they have ended. Idempotent. `keep`: the first so many (by id) go on,
+        and no more than those are wanted from now on."""
         ...
 
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from trimtab.core.model.identity import Digest, EnvironmentId
-from trimtab.core.model.traffic import ArmCounts, Route, TrafficReading
+from trimtab.core.model.identity import ArmId, EnvironmentId
+from trimtab.core.model.traffic import ArmCounts, Endpoint, PairCounts, Route, Share, TrafficReading
 
 LEASE_TTL_S = 3.0
 """A share that is not renewed for this long is gone: the data plane returns to 100 % stable by itself."""
@@ -21,20 +21,22 @@ class Traffic(Protocol):
         raises and leaves the route before it in force when the data plane does not take it (port taken, no answer)."""
         ...
 
-    async def lease(self, environment: EnvironmentId, lease: str, weight_pct: float, fence: int) -> None:
-        """Grant the candidate a share, for LEASE_TTL_S from now; 0 takes it away. Does not wait for the data plane."""
+    async def lease(self, environment: EnvironmentId, lease: str, share: Share, fence: int) -> None:
+        """Grant a share, for LEASE_TTL_S from now; an empty one takes it away. Does not wait for the data plane."""
         ...
 
     async def reading(self, environment: EnvironmentId) -> TrafficReading:
         """What the data plane really holds, read back now."""
         ...
 
-    async def active_requests(self, environment: EnvironmentId, release: Digest) -> int:
-        """How many requests to the release are in flight."""
+    async def active_requests(
+        self, environment: EnvironmentId, arm: ArmId, endpoints: Collection[Endpoint] = ()
+    ) -> int:
+        """How many requests to the arm (to those of its instances, if any are named) are in flight."""
         ...
 
-    async def forget(self, environment: EnvironmentId, release: Digest) -> None:
-        """Take a release that no route uses out of the gateway. Idempotent."""
+    async def forget(self, environment: EnvironmentId, arm: ArmId) -> None:
+        """Take an arm that no route uses out of the gateway. Idempotent."""
         ...
 
     async def remove(self, environment: EnvironmentId) -> None:
@@ -45,6 +47,10 @@ class Traffic(Protocol):
 class Metrics(Protocol):
     """What the arms did."""
 
-    async def counts(self, environment: EnvironmentId) -> Mapping[Digest, ArmCounts]:
-        """Cumulative counts of every release that got requests. A new `epoch` means the counts began anew."""
+    async def counts(self, environment: EnvironmentId) -> Mapping[ArmId, ArmCounts]:
+        """Cumulative counts of every arm that got requests. A new `epoch` means the counts began anew."""
+        ...
+
+    async def pairs(self, environment: EnvironmentId) -> PairCounts:
+        """What came of comparing mirrored answers."""
         ...

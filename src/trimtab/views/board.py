@@ -8,7 +8,8 @@ from dataclasses import replace
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, kind_of, parse_environment, run_object
-from trimtab.core.model.specification import CanaryStep, Specification
+from trimtab.core.model.specification import Specification
+from trimtab.core.model.strategy import RolloutStep
 from trimtab.views.model import (
     AppView,
     ArmView,
@@ -231,7 +232,7 @@ class Board:
             self._rollouts[recorded.object] = _fold_rollout(rollout, recorded)
 
 
-def _steps(asked: f.RolloutRequested, environment: str) -> tuple[CanaryStep, ...]:
+def _steps(asked: f.RolloutRequested, environment: str) -> tuple[RolloutStep, ...]:
     place = asked.specification.environment(environment)
     return () if place is None or asked.instant or asked.stable is None else place.strategy.steps
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import Digest
-from trimtab.core.model.specification import CanaryStep
+from trimtab.core.model.strategy import RolloutStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RolloutView:
     subject: str = ""
     """Of the change that the release was cut from."""
     weights_pct: tuple[float, ...] = ()
-    steps: tuple[CanaryStep, ...] = ()
+    steps: tuple[RolloutStep, ...] = ()
     """What each step asks for before the next one; empty: all at once."""
     step: int | None = None
     weight_pct: float = 0.0

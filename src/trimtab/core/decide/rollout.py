@@ -38,7 +38,8 @@ from trimtab.core.model.facts import (
     WeightVerified,
 )
 from trimtab.core.model.identity import Digest, EnvironmentId, ObjectId, rollout_object, short
-from trimtab.core.model.specification import CanaryStep, EnvironmentSpec, Specification
+from trimtab.core.model.specification import EnvironmentSpec, Specification
+from trimtab.core.model.strategy import RolloutStep
 from trimtab.core.model.traffic import ArmCounts, Instance, TrafficReading
 from trimtab.core.say import count, duration
 from trimtab.core.stats import canary
@@ -122,12 +123,12 @@ class _Work:
         return place
 
     @property
-    def steps(self) -> tuple[CanaryStep, ...]:
+    def steps(self) -> tuple[RolloutStep, ...]:
         instant = self.state.instant or self.state.stable is None
         return () if instant else self.place.strategy.steps
 
     @property
-    def current(self) -> CanaryStep:
+    def current(self) -> RolloutStep:
         return self.steps[self.state.step]
 
     @property

@@ -6,11 +6,12 @@ Each action is one or a few port calls, may be carried out more than once, and e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.core.model.facts import Change
-from trimtab.core.model.identity import Digest
+from trimtab.core.model.identity import ArmId, Digest
 from trimtab.core.model.specification import Specification, StepSpec
+from trimtab.core.model.strategy import GateSpec, MirrorSpec, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,34 @@ class StartInstances(Action):
     release: Digest
     replicas: int
     specification: Specification
+    guise: str = ""
+    """The arm is the release in this guise."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """On top of the specification's variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDown(Action):
+    """Let all but the first `keep` instances of the arm finish their requests, then stop them; the gateway sends them
+    nothing new already. -> ActionDone"""
+
+    app: str
+    environment: str
+    arm: ArmId
+    keep: int
+    drain_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunGate(Action):
+    """Start asking the gate, as a supervised process of the name `process`. -> GateStarted"""
+
+    app: str
+    environment: str
+    gate: GateSpec
+    process: str
+    env: Mapping[str, str]
+    """What the gate is told of the rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +128,12 @@ class ApplyRoute(Action):
     candidate: Digest | None
     lease: str | None
     specification: Specification
+    segments: tuple[Segment, ...] = ()
+    mirror: MirrorSpec | None = None
+    others: tuple[ArmId, ...] = ()
+    stable_replicas: int | None = None
+    """Only so many of the stable release's instances get traffic; the others drain."""
+    candidate_replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +145,10 @@ class RetireRelease(Action):
     release: Digest
     drain_timeout_s: float
     stop_timeout_s: float
+    delay_s: float = 0.0
+    """How long the instances stay as they are first: a return to them is instant."""
+    guises: tuple[str, ...] = ()
+    """Further arms of the release to be stopped with it."""
 
 
 def _kinds() -> dict[str, type[Action]]:

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from trimtab.core.model.actions import Action
 from trimtab.core.model.facts import Fact
 from trimtab.core.model.identity import EnvironmentId, ObjectId
+from trimtab.core.model.traffic import Share
 
 S = TypeVar("S")
 
@@ -31,11 +32,11 @@ class Todo:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The candidate's share, granted for as long as it is renewed. Nothing is stored of it: losing it is safe."""
+    """The share that is granted for as long as it is renewed. Nothing is stored of it: losing it is safe."""
 
     environment: EnvironmentId
     id: str
-    weight_pct: float
+    share: Share
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Every class here is one kind of fact; its name is the name of the kind. A fact i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.core.errors import Problem
@@ -18,7 +18,9 @@ from trimtab.core.model.specification import Specification
 StepOutcome = Literal["passed", "failed", "timed_out", "cancelled", "lost"]
 RunOutcome = Literal["passed", "failed", "invalid", "superseded", "cancelled"]
 RolloutOutcome = Literal["promoted", "rolled_back", "aborted", "superseded", "failed"]
-VerdictName = Literal["PASS", "FAIL", "INSUFFICIENT"]
+VerdictName = Literal["PASS", "FAIL", "INSUFFICIENT", "INVALID"]
+"""``INVALID``: the evidence itself cannot be trusted, since the arms did not get the shares they should have got."""
+HoldCause = Literal["pin", "freeze", "window", "budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,67 @@ class LiveChanged(Fact):
     previous: Digest | None
 
 
+@dataclass(frozen=True, slots=True)
+class PinRequested(Fact):
+    """A person wants the environment to stay on `release` (None: the live one): nothing else is deployed by itself."""
+
+    release: Digest | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnpinRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeRequested(Fact):
+    """A person wants no rollout to begin by itself, until then (seconds since the epoch; None: until it is thawed)."""
+
+    until: float | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThawRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseQuarantined(Fact):
+    """The release was proven worse here: it is never deployed again by itself."""
+
+    release: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLifted(Fact):
+    """A person trusts the release again."""
+
+    release: Digest
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRefused(Fact):
+    """An offered release is not deployed here, because it is in quarantine."""
+
+    release: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryHeld(Fact):
+    """What waits is not deployed yet, for this cause; `until` (seconds since the epoch) when that is known."""
+
+    cause: HoldCause
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResumed(Fact):
+    """What waits may be deployed again."""
+
+
 # --- the rollout -----------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +291,7 @@ class StepEntered(Fact):
 
     index: int
     weight_pct: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +328,12 @@ class EvidenceCounted(Fact):
     promote_log_e: Mapping[str, float]
     rollback_at: float
     promote_at: float
+    mirrored: bool = False
+    """The candidate's requests were copies; nobody got its answers."""
+    users: int = 0
+    """With users as the unit: how many exposures of candidate users were counted."""
+    own: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Metrics of one's own: the candidate's and the stable release's rate or mean so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +341,53 @@ class VerdictReached(Fact):
     verdict: VerdictName
     offender: str
     """The metric that decided, or the empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutHeld(Fact):
+    """The rollout cannot go on for a reason that is not its own (stale numbers, untrusted shares, its group): it
+    neither moves nor promotes until that is gone. It can still go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutReleased(Fact):
+    """What held the rollout is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateStarted(Fact):
+    gate: str
+    process: str
+    """The name of the supervised process that runs or asks the gate; its log can be read by this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateEnded(Fact):
+    gate: str
+    passed: bool
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAwaited(Fact):
+    """The step waits for a person's word (`trimtab approve`)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveRequested(Fact):
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentJudged(Fact):
+    """What came of an experiment: each arm's verdict against the baseline, by its name, and which are proven worse
+    when all are looked at together (e-BH)."""
+
+    index: int
+    verdicts: Mapping[str, VerdictName]
+    worse: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

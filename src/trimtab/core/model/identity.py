@@ -8,6 +8,10 @@ from dataclasses import dataclass
 Digest = str
 """``sha256:<64 hex digits>``: the name of immutable bytes."""
 
+ArmId = str
+"""What gets traffic: a release (its digest), or a release in another guise (``sha256:...@baseline``): instances of its
+own, maybe with other environment variables."""
+
 ObjectId = str
 """``app/shop``, ``run/shop/12``, ``env/shop/production``, ``rollout/shop/production/3``."""
 
@@ -26,9 +30,24 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def short(digest: Digest) -> str:
-    """The first 12 hex digits: what people see and type."""
-    return digest.removeprefix("sha256:")[:12]
+def short(digest: ArmId) -> str:
+    """The first 12 hex digits, with the guise of an arm: what people see and type."""
+    release, at, guise = digest.partition("@")
+    return f"{release.removeprefix('sha256:')[:12]}{at}{guise}"
+
+
+BASELINE = "baseline"
+"""The guise of fresh instances of the stable release that an experiment compares with."""
+
+
+def arm(release: Digest, guise: str = "") -> ArmId:
+    """The release in a guise; without one it is the release itself."""
+    return f"{release}@{guise}" if guise else release
+
+
+def release_of(arm: ArmId) -> Digest:
+    """The release that an arm runs."""
+    return arm.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True, order=True)

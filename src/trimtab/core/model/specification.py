@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from trimtab.core.model.strategy import StrategySpec
+
 NewerPolicy = Literal["latest", "queue", "cancel"]
 """What happens when a newer change meets one that is still on its way.
 
@@ -59,28 +61,6 @@ class ReleaseSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class CanaryStep:
-    """`weight_pct` of the traffic for at least `hold_s` and until `requests` candidate requests were counted."""
-
-    weight_pct: float
-    hold_s: float = 10.0
-    requests: int = 20
-
-
-DEFAULT_STEPS = (CanaryStep(5.0, 15.0, 20), CanaryStep(25.0, 15.0, 50), CanaryStep(50.0, 15.0, 100))
-
-
-@dataclass(frozen=True, slots=True)
-class StrategySpec:
-    """How traffic moves to a new release. An instant strategy has no steps."""
-
-    kind: Literal["instant", "canary"] = "canary"
-    steps: tuple[CanaryStep, ...] = DEFAULT_STEPS
-    deadline_s: float = 3600.0
-    """A rollout that has not been promoted by then goes back to the stable release."""
-
-
-@dataclass(frozen=True, slots=True)
 class ErrorsSpec:
     """Failed requests (5xx, or no answer from the instance)."""
 
@@ -105,11 +85,57 @@ class LatencySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Where the numbers of a metric come from.
+
+    `queries` are texts with ``$release`` (the arm's digest, short), ``$arm`` (``candidate`` or ``stable``),
+    ``$environment``, ``$app``, ``$since`` and ``$now`` (seconds since 1970) and ``$window`` (seconds since the evidence
+    began), by what they give: ``bad``, ``all``, ``scores``. Each gives a total since ``$since``, or any counter that
+    only grows: what counts is what it has gained since the evidence began.
+    """
+
+    kind: Literal["prometheus", "sql", "json", "datadog", "cloudwatch"]
+    url: str
+    queries: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Values may name variables of the environment that Trimtab runs in: ``Bearer ${TOKEN}``."""
+    every_s: float = 10.0
+    timeout_s: float = 10.0
+    fresh_s: float = 60.0
+    """Numbers that are older than this are no evidence: the rollout holds until there are newer ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """A metric of one's own, judged like the gateway's.
+
+    ``events``: `bad` of `all` (refusals of answers). ``score``: a number between 0 and 1 for each judged answer, more
+    is better. ``rate``: `bad` events per second (refunds), compared by the arms' shares of the traffic.
+    """
+
+    name: str
+    kind: Literal["events", "score", "rate"]
+    source: SourceSpec
+    margin_ratio: float = 1.5
+    """``events`` and ``rate``: promotion needs evidence of fewer than this many times the stable release's..."""
+    acceptable_pct: float = 0.0
+    """...or, for ``events``, of less than this share. 0 leaves only the ratio."""
+    margin: float = 0.03
+    """``score``: promotion needs evidence of a mean that is less than this below the stable release's."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisSpec:
-    """What the verdict is made of. `None` switches a metric off; with neither, only holds and request counts decide."""
+    """What the verdict is made of. `None` switches a metric off; with none, only holds and request counts decide."""
 
     errors: ErrorsSpec | None = field(default_factory=ErrorsSpec)
     latency: LatencySpec | None = field(default_factory=LatencySpec)
+    metrics: tuple[MetricSpec, ...] = ()
+    unit: Literal["request", "user"] = "request"
+    """What is counted. ``user``: each user has at most one bad event per metric, and only those without one are
+    exposed; needed where a user stays on one arm, for their requests depend on each other."""
+    split_check: bool = True
+    """Whether the shares that the arms really got are compared with those they should have got."""
     false_rollback_pct: float = 1.0
     """Bound on the probability that a candidate that is no worse is rolled back, over the whole rollout."""
     false_promotion_pct: float = 5.0
@@ -125,6 +151,48 @@ class StickySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """Recurring times at which rollouts may begin. `rule` is an RRULE (RFC 5545), `start` its DTSTART
+    (``2026-01-05T09:00:00``), `zone` an IANA name; each occurrence is open for `for_s`."""
+
+    rule: str
+    start: str
+    for_s: float
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeSpec:
+    """A time in which no rollout begins by itself; `begin` and `end` as seconds since the epoch."""
+
+    begin: float
+    end: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """How many requests may fail: 100 % - `objective_pct` of those of the last `days`. When they are used up, no
+    rollout begins by itself."""
+
+    objective_pct: float
+    days: int = 28
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """Environments of several applications whose rollouts move step by step together, and return together.
+
+    `members` (``app/environment``) are waited for before the first step, at most `gather_s`; a member that has no
+    rollout by then is not part of the move.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    gather_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """A named place with its address, strategy and analysis."""
 
@@ -137,6 +205,11 @@ class EnvironmentSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     replicas: int | None = None
     sticky: StickySpec | None = None
+    windows: tuple[WindowSpec, ...] = ()
+    """When rollouts may begin by themselves. Empty: at any time."""
+    freezes: tuple[FreezeSpec, ...] = ()
+    budget: BudgetSpec | None = None
+    group: GroupSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
