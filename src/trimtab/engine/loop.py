@@ -17,7 +17,7 @@ from trimtab.codec import StateMemory, decode_action, encode_action, encode_stat
 from trimtab.core.errors import Problem, StaleFence, TrimtabError
 from trimtab.core.model.actions import ACTIONS, Action
 from trimtab.core.model.decision import Decision
-from trimtab.core.model.facts import ActionFailed, Fact, Recorded
+from trimtab.core.model.facts import ActionDone, ActionFailed, Fact, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, kind_of
 from trimtab.ports.clock import Clock
 from trimtab.ports.store import Claim, OutboxEntry, Store
@@ -62,6 +62,11 @@ class Order:
     @property
     def id(self) -> str:
         return f"{self.object}#{self.key}"
+
+
+def done(order: Order) -> ActionDone:
+    """The outcome of an action that has no fact of its own."""
+    return ActionDone(order.key, type(order.action).__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ class Engine:
         if decision.lease is not None:
             lease = decision.lease
             fence = self._fences.get(_fenced_by(object_id), claim.fence)
-            await self._traffic.lease(lease.environment, lease.id, lease.weight_pct, fence)
+            await self._traffic.lease(lease.environment, lease.id, lease.share, fence)
 
     def _claim(self, object_id: ObjectId) -> Claim | None:
         """Claim the object, and the environment it belongs to first: one controller at a time moves an environment."""

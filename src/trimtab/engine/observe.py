@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from trimtab.core.decide.environment import (
     EnvironmentState,
     decide_environment,
 )
-from trimtab.core.decide.rollout import RolloutReading, RolloutState, decide_rollout
+from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, parse_environment
-from trimtab.core.model.traffic import ArmCounts
+from trimtab.core.model.measure import Measurement
+from trimtab.core.model.traffic import PairCounts
 from trimtab.ports.artifacts import Artifacts
+from trimtab.ports.measurements import Measurements, Watch
 from trimtab.ports.processes import Processes, ProcessStatus
 from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import Source, StateRepository
@@ -108,6 +110,10 @@ class Rollouts:
     traffic: Traffic
     metrics: Metrics
     runtime: Runtime
+    processes: Processes
+    measurements: Measurements
+    peers: Callable[[RolloutState], tuple[Peer, ...]]
+    """The other members of the rollout's group, as stored now."""
     state_type: type[Any] = RolloutState
 
     def fresh(self, object_id: ObjectId) -> RolloutState:
@@ -115,16 +121,42 @@ class Rollouts:
         return RolloutState(EnvironmentId(app, environment), int(number))
 
     async def decide(self, state: RolloutState, facts: tuple[Recorded, ...], now: float) -> Decision[RolloutState]:
-        starting = state.phase == "starting" and state.release != ""
-        counts: Mapping[str, ArmCounts] = {}
-        if state.phase in ("routing", "shifting", "observing"):
-            counts = await self.metrics.counts(state.environment)
-        reading = RolloutReading(
-            traffic=await self.traffic.reading(state.environment),
-            candidate=await self.runtime.instances(state.environment, state.release) if starting else (),
-            counts=counts,
+        decision = decide_rollout(state, facts, await self._look(state), now)
+        if decision.ended:
+            self.measurements.forget(state.id)
+        return decision
+
+    async def _look(self, state: RolloutState) -> RolloutReading:
+        place, compares = state.environment, bool(state.steps)
+        waits = state.phase == "starting" and state.release != ""
+        return RolloutReading(
+            traffic=await self.traffic.reading(place),
+            instances={arm: await self.runtime.instances(place, arm) for arm in (state.wanted if waits else ())},
+            counts=await self.metrics.counts(place) if compares else {},
+            pairs=await self.metrics.pairs(place) if compares else PairCounts(),
+            measurements=await self._measure(state) if compares and state.place.analysis.metrics else {},
+            gate=await self._gate(state),
+            peers=self.peers(state) if compares and state.place.group else (),
         )
-        return decide_rollout(state, facts, reading, now)
+
+    async def _measure(self, state: RolloutState) -> Mapping[str, Measurement]:
+        watch = Watch(
+            state.id,
+            state.environment,
+            state.place.analysis.metrics,
+            state.release,
+            state.stable or "",
+            state.started_at,
+        )
+        return await self.measurements.latest(watch)
+
+    async def _gate(self, state: RolloutState) -> StepReading | None:
+        if state.gate is None or state.gate.passed:
+            return None
+        status = await self.processes.status(state.gate.process)
+        if status is None or status.phase not in ("exited", "lost"):
+            return None
+        return step_reading(status, self.processes.log_path(state.gate.process))
 
 
 def step_reading(status: ProcessStatus, log: Path) -> StepReading:

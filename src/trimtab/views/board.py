@@ -9,10 +9,8 @@ from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, kind_of, parse_environment, run_object
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.strategy import RolloutStep
 from trimtab.views.model import (
     AppView,
-    ArmView,
     EnvironmentView,
     OverviewView,
     ReleaseView,
@@ -20,8 +18,7 @@ from trimtab.views.model import (
     RunView,
     StepView,
 )
-
-_PAUSABLE = frozenset({"starting", "shifting", "observing"})
+from trimtab.views.rollouts import begin, fold
 
 
 class Board:
@@ -44,14 +41,14 @@ class Board:
             if recorded.seq <= self.seq:
                 continue
             self.seq = recorded.seq
-            fold: Callable[[f.Recorded], None] | None = {
+            of_kind: Callable[[f.Recorded], None] | None = {
                 "app": self._app,
                 "run": self._run,
                 "env": self._environment,
                 "rollout": self._rollout,
             }.get(kind_of(recorded.object))
-            if fold is not None:
-                fold(recorded)
+            if of_kind is not None:
+                of_kind(recorded)
 
     # --- views ---
 
@@ -210,31 +207,13 @@ class Board:
         self._place(environment, problems=problems)
 
     def _rollout(self, recorded: f.Recorded) -> None:
-        _, app, environment, number = recorded.object.split("/")
         if isinstance(recorded.fact, f.RolloutRequested):
-            asked, cut = recorded.fact, self._releases.get(recorded.fact.release)
-            self._rollouts[recorded.object] = RolloutView(
-                app,
-                environment,
-                int(number),
-                asked.release,
-                asked.stable,
-                strategy="",
-                status="starting",
-                reason=recorded.reason,
-                started_at=recorded.at,
-                subject=cut.subject if cut else "",
-                steps=_steps(asked, environment),
-            )
+            cut = self._releases.get(recorded.fact.release)
+            self._rollouts[recorded.object] = begin(recorded, recorded.fact, cut.subject if cut else "")
             return
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
-            self._rollouts[recorded.object] = _fold_rollout(rollout, recorded)
-
-
-def _steps(asked: f.RolloutRequested, environment: str) -> tuple[RolloutStep, ...]:
-    place = asked.specification.environment(environment)
-    return () if place is None or asked.instant or asked.stable is None else place.strategy.steps
+            self._rollouts[recorded.object] = fold(rollout, recorded)
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:
@@ -243,79 +222,3 @@ def _with_step(run: RunView, name: str, **changes: object) -> RunView:
         for step in run.steps
     )
     return replace(run, steps=steps)
-
-
-def _fold_rollout(view: RolloutView, recorded: f.Recorded) -> RolloutView:
-    match recorded.fact:
-        case f.RolloutStarted(strategy=strategy, weights_pct=weights):
-            return replace(view, strategy=strategy, weights_pct=weights, reason=recorded.reason)
-        case f.InstancesReady():
-            return replace(view, reason=recorded.reason)
-        case f.StepEntered(index=index, weight_pct=weight):
-            status = "paused" if view.status == "paused" else "shifting"
-            return replace(
-                view,
-                step=index,
-                weight_pct=weight,
-                verified_at=None,
-                step_requests=0,
-                status=status,
-                promote_evidence_pct={},
-                reason=recorded.reason,
-            )
-        case f.WeightVerified():
-            return replace(
-                view,
-                status=_moving(view, "observing"),
-                verified_at=recorded.at,
-                step_requests=0,
-                reason=recorded.reason,
-            )
-        case f.WeightLost():
-            return replace(view, status=_moving(view, "shifting"), verified_at=None, reason=recorded.reason)
-        case f.EvidenceCounted() as tick:
-            return _fold_tick(view, tick, recorded.reason)
-        case f.VerdictReached(verdict=verdict):
-            status = {"PASS": "promoting", "FAIL": "returning"}.get(verdict, view.status)
-            return replace(view, verdict=verdict, status=status, reason=recorded.reason)
-        case f.PromoteRequested():
-            return replace(view, status="promoting", reason=recorded.reason)
-        case f.AbortRequested():
-            return replace(view, status="returning", reason=recorded.reason)
-        case f.PauseRequested():
-            return replace(view, status="paused" if view.status in _PAUSABLE else view.status)
-        case f.ResumeRequested():
-            return replace(view, status="observing" if view.verified_at else "shifting")
-        case f.RolloutEnded(outcome=outcome, duration_s=duration_s):
-            weight = 100.0 if outcome == "promoted" else 0.0
-            return replace(view, status=outcome, reason=recorded.reason, duration_s=duration_s, weight_pct=weight)
-        case _:
-            return view
-
-
-def _moving(view: RolloutView, status: str) -> str:
-    return "paused" if view.status == "paused" else status
-
-
-def _fold_tick(view: RolloutView, tick: f.EvidenceCounted, reason: str) -> RolloutView:
-    return replace(
-        view,
-        reason=reason,
-        step_requests=view.step_requests + tick.candidate_requests,
-        candidate=ArmView(
-            view.candidate.requests + tick.candidate_requests,
-            view.candidate.errors + tick.candidate_errors,
-            tick.candidate_p95_ms or view.candidate.p95_ms,
-        ),
-        baseline=ArmView(
-            view.baseline.requests + tick.stable_requests,
-            view.baseline.errors + tick.stable_errors,
-            tick.stable_p95_ms or view.baseline.p95_ms,
-        ),
-        rollback_evidence_pct=_share(tick.rollback_log_e, tick.rollback_at),
-        promote_evidence_pct={name: _share(log_e, tick.promote_at) for name, log_e in tick.promote_log_e.items()},
-    )
-
-
-def _share(log_e: float, threshold: float) -> float:
-    return min(100.0, max(0.0, 100.0 * log_e / threshold))

@@ -94,8 +94,8 @@ def _of_rollout(fact: f.Fact) -> str:
             return f"rollout of {short(release)} started ({strategy})"
         case f.InstancesReady(count=ready):
             return f"{ready} instances ready" if ready != 1 else "1 instance ready"
-        case f.StepEntered(index=index, weight_pct=weight):
-            return f"step {index + 1}: {weight:g} % wanted"
+        case f.StepEntered(index=index, weight_pct=weight, name=name):
+            return f"step {index + 1}{name and f' ({name})'}: {weight:g} % wanted"
         case f.WeightVerified(weight_pct=weight):
             return f"{weight:g} % verified"
         case f.WeightLost(held_pct=held):
@@ -110,6 +110,26 @@ def _of_rollout(fact: f.Fact) -> str:
             return f"rollout of {short(release)} {outcome.replace('_', ' ')}"
         case f.ActionFailed(kind=kind, problem=problem):
             return f"{_words(kind)} failed: {problem.message}"
+        case _:
+            return _of_waiting(fact)
+
+
+def _of_waiting(fact: f.Fact) -> str:
+    match fact:
+        case f.RolloutHeld():
+            return "rollout held"
+        case f.RolloutReleased():
+            return "rollout goes on"
+        case f.GateStarted(gate=gate):
+            return f"gate {gate} asked"
+        case f.GateEnded(gate=gate, passed=passed, duration_s=duration_s):
+            return f"gate {gate} {'passed' if passed else 'failed'} after {duration(duration_s)}"
+        case f.ApprovalAwaited(index=index):
+            return f"step {index + 1} waits for approval"
+        case f.ApproveRequested(by=by):
+            return f"approved by {by}"
+        case f.ExperimentJudged(verdicts=verdicts):
+            return "experiment: " + ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
         case _:
             return ""
 

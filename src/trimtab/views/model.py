@@ -79,6 +79,18 @@ class RolloutView:
     """How far the evidence that the candidate is worse has come; 100 rolls back."""
     promote_evidence_pct: Mapping[str, float] = field(default_factory=dict)
     """For each metric how far the evidence that it is good enough has come in this step; all at 100 promotes."""
+    own: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Metrics of one's own: the candidate's and the stable release's rate or mean so far."""
+    held: str = ""
+    """Why the rollout is held for a reason that is not its own; empty when it is not."""
+    gate: str = ""
+    """The gate that is being asked."""
+    gate_process: str = ""
+    """By which its log can be read."""
+    awaiting_approval: bool = False
+    experiment: Mapping[str, str] = field(default_factory=dict)
+    """What came of an experiment: the verdict on each arm, by its name."""
+    experiment_worse: tuple[str, ...] = ()
     verdict: str = ""
     duration_s: float | None = None
 
