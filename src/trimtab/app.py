@@ -21,10 +21,12 @@ from pathlib import Path
 import uvicorn
 
 from trimtab import __version__
+from trimtab.adapters import gates
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository, configure_hooks
+from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.store_sql.store import SqliteStore
@@ -36,10 +38,13 @@ from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
-from trimtab.engine.act import Delivery, Pipeline
+from trimtab.core.model.strategy import GateSpec
+from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.groups import Peers
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.pipeline import Pipeline
 
 REMOTE = "trimtab"
 OWNER = "controller"
@@ -79,9 +84,11 @@ class Ports:
     processes: SupervisedProcesses
     runtime: ProcessRuntime
     gateway: EnvoyGateway
+    measurements: MeasurementReader
 
     async def close(self) -> None:
         """Let go of everything; what runs under supervisors goes on."""
+        await self.measurements.close()
         await self.git_http.aclose()
         await self.gateway.close()
         await self.runtime.close()
@@ -103,6 +110,7 @@ def open_ports(home: Path) -> Ports:
         processes=processes,
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),
+        measurements=MeasurementReader(clock),
     )
 
 
@@ -129,14 +137,23 @@ class Trimtab:
             artifacts=ports.artifacts,
             runtime=ports.runtime,
             traffic=ports.gateway,
+            processes=ports.processes,
             clock=ports.clock,
             retiring=self._retiring,
+            gate_command=_gate_command,
         )
         kinds: dict[str, Kind] = {
             "app": Applications(ports.source),
             "run": Runs(ports.processes),
             "env": Environments(ports.state_repository, ports.artifacts, ports.gateway, ports.runtime),
-            "rollout": Rollouts(ports.gateway, ports.gateway, ports.runtime),
+            "rollout": Rollouts(
+                ports.gateway,
+                ports.gateway,
+                ports.runtime,
+                ports.processes,
+                ports.measurements,
+                Peers(ports.store),
+            ),
         }
         engine = Engine(
             store=ports.store,
@@ -146,7 +163,7 @@ class Trimtab:
             handlers={**pipeline.handlers(), **delivery.handlers()},
             owner=OWNER,
         )
-        ports.processes.on_change(lambda name: engine.wake(_run_of(name)))
+        ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
         return engine
 
     def _retiring(self, environment: EnvironmentId) -> tuple[Digest, ...]:
@@ -298,10 +315,15 @@ async def _stop_processes(home: Path) -> int:
     return len(alive)
 
 
-def _run_of(process: str) -> str | None:
-    """The run that a step's process belongs to."""
+def _waits_for(process: str) -> str | None:
+    """The object that waits for a process: a step's run, a gate's rollout."""
     kind, _, rest = process.partition("/")
-    return f"run/{'/'.join(rest.split('/')[:2])}" if kind == "step" else None
+    pieces = rest.split("/")
+    return {"step": f"run/{'/'.join(pieces[:2])}", "gate": f"rollout/{'/'.join(pieces[:3])}"}.get(kind)
+
+
+def _gate_command(gate: GateSpec) -> GateCommand:
+    return GateCommand(gates.argv(gate), {**passed_on(), **gates.variables(gate)})
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.decide.retention import RECENT, releases_to_keep
 from trimtab.core.decide.rollout import RolloutState
 from trimtab.core.errors import TrimtabError
-from trimtab.core.model.facts import ReleaseCut, RunRequested
+from trimtab.core.model.facts import ReleaseCut, RolloutRequested, RunRequested
 from trimtab.core.model.identity import Digest, app_of
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
@@ -45,6 +45,7 @@ class Housekeeper:
         """Once through everything."""
         for app in await self.source.apps():
             await self._forget_old_steps(app)
+            await self._forget_old_gates(app)
         await self.artifacts.collect(self.keep())
 
     def keep(self) -> frozenset[Digest]:
@@ -74,3 +75,13 @@ class Housekeeper:
             old = int(step.name.split("/")[2]) <= last - RECENT
             if old and step.phase in ("exited", "lost"):
                 await self.processes.forget(step.name)
+
+    async def _forget_old_gates(self, app: str) -> None:
+        for gate in await self.processes.list(f"gate/{app}/"):
+            environment, number = gate.name.split("/")[2:4]
+            newest = self.store.facts(
+                object_prefix=f"rollout/{app}/{environment}/", kinds=("RolloutRequested",), newest_first=True, limit=1
+            )
+            last = newest[0].fact.number if newest and isinstance(newest[0].fact, RolloutRequested) else 0
+            if int(number) <= last - RECENT and gate.phase in ("exited", "lost"):
+                await self.processes.forget(gate.name)

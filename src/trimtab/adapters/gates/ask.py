@@ -55,9 +55,15 @@ def about(environment: Mapping[str, str]) -> dict[str, str]:
 def ask(client: httpx.Client, gate: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[Answer, str]:
     """One question. A gate that cannot be reached is asked again."""
     told = about(os.environ)
-    given = {"json": told} if gate["method"] == "POST" else {"params": told}
+    posts = gate["method"] == "POST"
     try:
-        with client.stream(gate["method"], gate["url"], headers=dict(headers), **given) as response:
+        with client.stream(
+            gate["method"],
+            gate["url"],
+            headers=dict(headers),
+            json=told if posts else None,
+            params=None if posts else told,
+        ) as response:
             body = b""
             for chunk in response.iter_bytes(8192):
                 body += chunk
