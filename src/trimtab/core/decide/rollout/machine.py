@@ -291,7 +291,7 @@ class _Work:
         step = self.state.current
         assert step is not None
         self.state = Watching(self.state, self.reading, self.now).enter_step()
-        self.state = replace(self.state, entered_at=self.now, gate=None, approved=False)
+        self.state = replace(self.state, entered_at=self.now, gate=None, approval_asked=False, approved=False)
         self.enter("shifting")
         weight_pct = moves.share_of(self.state, step).candidate_pct
         self.say(StepEntered(self.state.step, weight_pct, step.name), reason or self.advance_reason())
@@ -362,7 +362,8 @@ class _Work:
             self.go_back("rolled_back", why)
 
     def ask_approval(self, step: RolloutStep) -> None:
-        if step.approve and not self.state.approved and self.state.phase_since == self.now:
+        if step.approve and not self.state.approved and not self.state.approval_asked:
+            self.state = replace(self.state, approval_asked=True)
             hint = f"step {self.state.step + 1} waits for a person: `trimtab approve` or `trimtab abort`"
             self.say(ApprovalAwaited(self.state.step), hint)
 

@@ -69,6 +69,7 @@ class RolloutState:
     """How long most of the stable release's requests take: before that, slow failures cannot have been seen."""
     paused: bool = False
     gate: GateState | None = None
+    approval_asked: bool = False
     approved: bool = False
     wanted: Mapping[ArmId, int] = field(default_factory=dict)
     """How many instances were asked for, by arm."""

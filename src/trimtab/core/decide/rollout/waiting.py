@@ -21,6 +21,8 @@ def _open_conditions(state: RolloutState, step: RolloutStep, judgement: Judgemen
     held_s, seen = now - state.verified_at, state.evidence.step_requests
     if held_s < step.hold_s:
         yield f"the step lasts {duration(step.hold_s)}"
+    if seen == 0 < step.requests:
+        yield judgement.reason if state.evidence.has_metrics else "no request reached the candidate yet"
     if seen < step.requests:
         yield f"{count(step.requests - seen, 'candidate request')} to go"
     if step.gate is not None and not (state.gate and state.gate.passed):

@@ -67,21 +67,24 @@ class Watching:
         """Whether the data plane was read, and the candidate has traffic or had some at the last tick."""
         traffic = self.reading.traffic
         ours = traffic.problem is None and traffic.candidate == self.state.release
-        return ours and bool(self.state.evidence.metrics) and max(self.part_pct, self.state.cursor.share_pct) > 0
+        return ours and self.state.evidence.has_metrics and max(self.part_pct, self.state.cursor.share_pct) > 0
 
     # --- the life of a step ---
 
     def enter_step(self) -> RolloutState:
         """No step passes on evidence from another step."""
         step = self.state.current
-        mirrored = step is not None and step.mirror is not None and step.mirror.compare != "none"
-        if self.state.evidence.metrics:
-            fresh = ev.enter_step(self.analysis, self.state.evidence)
-            return replace(self.state, evidence=fresh, trials={}, cursor=replace(self.state.cursor, slot=0))
+        comparing = step is not None and step.mirror is not None and step.mirror.compare != "none"
+        state = self.state if self.state.evidence.has_metrics else self._begin()
+        fresh = ev.enter_step(self.analysis, state.evidence, comparing=comparing)
+        return replace(state, evidence=fresh, trials={}, cursor=replace(state.cursor, slot=0))
+
+    def _begin(self) -> RolloutState:
+        """Before the first step: what the stable release did lately is what slow means."""
         stable = self.reading.counts.get(self.state.stable or "", ArmCounts())
         settle_ms = stable.recent.quantile_ms(0.99) or 0.0
         limits = [s.mirror.acceptable_pct for s in self.state.steps if s.mirror and s.mirror.compare != "none"]
-        begun = ev.begin(self.analysis, stable.recent, limits[0] if mirrored or limits else None)
+        begun = ev.begin(self.analysis, stable.recent, min(limits) if limits else None)
         return replace(self.state, evidence=begun, settle_s=min(LONGEST_SETTLING_S, settle_ms / 1000.0))
 
     def begin_step(self) -> RolloutState:
@@ -129,7 +132,8 @@ class Watching:
         counts, cursor, state = self.reading.counts, self.state.cursor, self.state
         part_pct = max(self.part_pct, cursor.share_pct)
         in_step = state.phase == "observing"
-        splits, slot = (), cursor.slot
+        splits: tuple[ev.SplitTick, ...] = ()
+        slot = cursor.slot
         if in_step and self.analysis.split_check and self.control == state.stable:
             share = self.reading.traffic.share
             splits, slot = counting.splits(self.candidate, self.control, counts, cursor, share, self.now)
