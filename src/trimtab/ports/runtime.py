@@ -32,11 +32,11 @@ class Runtime(Protocol):
         ...
 
     async def instances(self, environment: EnvironmentId, arm: ArmId | None = None) -> tuple[Instance, ...]:
-        """All instances (of the arm), sorted by id, as last seen."""
+        """All instances (of the arm), by arm and number, as last seen."""
         ...
 
     async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
-        """SIGTERM, wait, SIGKILL; returns when they have ended. Idempotent. `keep`: the first so many (by id) go on,
+        """SIGTERM, wait, SIGKILL; returns when they have ended. Idempotent. `keep`: the first so many go on,
         and no more than those are wanted from now on."""
         ...
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab.core.errors import Problem, TrimtabError
-from trimtab.core.model.identity import Digest, EnvironmentId, short
+from trimtab.core.model.identity import ArmId, EnvironmentId, short
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Endpoint, Instance
 from trimtab.ports.clock import Clock
+from trimtab.ports.runtime import NO_VARIABLES
 
 
 class MemoryRuntime:
@@ -30,47 +31,53 @@ class MemoryRuntime:
         self._callbacks: list[Callable[[EnvironmentId], None]] = []
 
     def set_phase(
-        self, environment: EnvironmentId, release: Digest, phase: str, problem: Problem | None = None
+        self, environment: EnvironmentId, arm: ArmId, phase: str, problem: Problem | None = None
     ) -> None:
-        """All instances of the release are seen in this phase from now on."""
+        """All instances of the arm are seen in this phase from now on."""
         for key, (place, instance) in self._instances.items():
-            if place == environment and instance.release == release:
+            if place == environment and instance.release == arm:
                 self._instances[key] = (place, replace(instance, phase=phase, problem=problem))
         self._tell(environment)
 
     async def ensure(
-        self, environment: EnvironmentId, release: Digest, specification: Specification, root: Path, replicas: int
+        self,
+        environment: EnvironmentId,
+        arm: ArmId,
+        specification: Specification,
+        root: Path,
+        replicas: int,
+        env: Mapping[str, str] = NO_VARIABLES,
     ) -> None:
-        del specification, root  # nothing is really run
+        del specification, root, env  # nothing is really run
         if self.refusal is not None:
             raise TrimtabError(self.refusal)
         for number in range(1, replicas + 1):
-            name = f"instance/{environment}/{short(release)}/{number}"
+            name = f"instance/{environment}/{short(arm)}/{number}"
             if name not in self._instances:
-                self._instances[name] = (environment, self._start(name, release))
+                self._instances[name] = (environment, self._start(name, arm))
 
-    async def instances(self, environment: EnvironmentId, release: Digest | None = None) -> tuple[Instance, ...]:
+    async def instances(self, environment: EnvironmentId, arm: ArmId | None = None) -> tuple[Instance, ...]:
         self._let_time_pass()
         found = [
             instance
             for place, instance in self._instances.values()
-            if place == environment and release in (None, instance.release)
+            if place == environment and arm in (None, instance.release)
         ]
-        return tuple(sorted(found, key=lambda instance: instance.id))
+        return tuple(sorted(found, key=lambda instance: (instance.release, len(instance.id), instance.id)))
 
-    async def stop(self, environment: EnvironmentId, release: Digest) -> None:
-        for instance in await self.instances(environment, release):
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
+        for instance in (await self.instances(environment, arm))[keep:]:
             del self._instances[instance.id]
         self._tell(environment)
 
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
         self._callbacks.append(callback)
 
-    def _start(self, name: str, release: Digest) -> Instance:
+    def _start(self, name: str, arm: ArmId) -> Instance:
         number = next(self._numbers)
         return Instance(
             id=name,
-            release=release,
+            release=arm,
             endpoint=Endpoint("127.0.0.1", 40000 + number),
             phase="starting",
             started_at=self._clock.now(),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId, arm
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Instance
 from trimtab.ports.runtime import Runtime
@@ -25,7 +25,7 @@ class RuntimeBench(Protocol):
     specification: Specification
     root: Path
 
-    async def answer(self, environment: EnvironmentId, release: Digest, *, well: bool) -> None:
+    async def answer(self, environment: EnvironmentId, release: ArmId, *, well: bool) -> None:
         """Let the release's instances answer their health check well or badly."""
         ...
 
@@ -39,14 +39,14 @@ class RuntimeBench(Protocol):
 
 
 async def _start(
-    bench: RuntimeBench, release: Digest = FIRST, replicas: int = 1, environment: EnvironmentId = PLACE
+    bench: RuntimeBench, release: ArmId = FIRST, replicas: int = 1, environment: EnvironmentId = PLACE
 ) -> tuple[Instance, ...]:
     await bench.runtime.ensure(environment, release, bench.specification, bench.root, replicas)
     return await bench.runtime.instances(environment, release)
 
 
 async def phases_become(
-    bench: RuntimeBench, phase: str, release: Digest = FIRST, environment: EnvironmentId = PLACE
+    bench: RuntimeBench, phase: str, release: ArmId = FIRST, environment: EnvironmentId = PLACE
 ) -> tuple[Instance, ...]:
     """The release's instances once all are in the phase; an AssertionError if that takes too long."""
     found: tuple[Instance, ...] = ()
@@ -143,6 +143,33 @@ async def check_stop_is_idempotent_and_not_for_ever(bench: RuntimeBench) -> None
     await phases_become(bench, "ready")
 
 
+async def check_some_instances_are_kept(bench: RuntimeBench) -> None:
+    await bench.answer(PLACE, FIRST, well=True)
+    await _start(bench, replicas=3)
+    before = await phases_become(bench, "ready")
+    for _ in range(2):
+        await bench.runtime.stop(PLACE, FIRST, keep=1)
+    kept = await bench.runtime.instances(PLACE, FIRST)
+    assert [(i.id, i.pid, i.phase) for i in kept] == [(before[0].id, before[0].pid, "ready")]
+    await bench.reopen()
+    assert [i.id for i in await bench.runtime.instances(PLACE, FIRST)] == [before[0].id]
+    assert len(await _start(bench, replicas=2)) == 2
+    await phases_become(bench, "ready")
+
+
+async def check_the_same_release_in_another_guise_is_another_arm(bench: RuntimeBench) -> None:
+    other = arm(FIRST, "short-prompt")
+    await bench.answer(PLACE, FIRST, well=True)
+    await _start(bench)
+    await bench.answer(PLACE, other, well=True)
+    await bench.runtime.ensure(PLACE, other, bench.specification, bench.root, 1, {"PROMPT": "short"})
+    assert [i.release for i in await bench.runtime.instances(PLACE, other)] == [other]
+    await phases_become(bench, "ready", other)
+    await bench.runtime.stop(PLACE, other)
+    assert [i.release for i in await bench.runtime.instances(PLACE)] == [FIRST]
+    await phases_become(bench, "ready")
+
+
 async def check_the_next_controller_finds_instances(bench: RuntimeBench) -> None:
     await bench.answer(PLACE, FIRST, well=True)
     await _start(bench, replicas=2)
@@ -165,5 +192,7 @@ CHECKS: tuple[Callable[[RuntimeBench], Awaitable[None]], ...] = (
     check_changes_are_told,
     check_releases_and_environments_are_apart,
     check_stop_is_idempotent_and_not_for_ever,
+    check_some_instances_are_kept,
+    check_the_same_release_in_another_guise_is_another_arm,
     check_the_next_controller_finds_instances,
 )

@@ -1,4 +1,4 @@
-"""The instances of one release in one environment, on disk: everything it takes to start one again."""
+"""The instances of one arm in one environment, on disk: everything it takes to start one again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from trimtab.adapters.processes import record
 from trimtab.core.errors import failure
-from trimtab.core.model.identity import Digest, EnvironmentId, short
+from trimtab.core.model.identity import ArmId, EnvironmentId, release_of, short
 from trimtab.core.model.specification import Specification
 from trimtab.ports.processes import ProcessSpec
 
@@ -26,7 +26,7 @@ class InstanceSet:
 
     app: str
     environment: str
-    release: Digest
+    arm: ArmId
     root: str
     command: str
     env: Mapping[str, str]
@@ -43,7 +43,7 @@ class InstanceSet:
 
     @property
     def process_prefix(self) -> str:
-        return processes_of(self.environment_id, self.release)
+        return processes_of(self.environment_id, self.arm)
 
     @property
     def temporary_folder(self) -> Path:
@@ -65,24 +65,29 @@ class InstanceSet:
         )
 
 
-def processes_of(environment: EnvironmentId, release: Digest) -> str:
-    """What the names of the release's processes start with."""
-    return f"{PROCESS_PREFIX}{environment}/{short(release)}/"
+def processes_of(environment: EnvironmentId, arm: ArmId) -> str:
+    """What the names of the arm's processes start with."""
+    return f"{PROCESS_PREFIX}{environment}/{short(arm)}/"
 
 
 def plan(
-    environment: EnvironmentId, release: Digest, specification: Specification, root: Path, state_folder: Path
+    environment: EnvironmentId,
+    arm: ArmId,
+    specification: Specification,
+    root: Path,
+    state_folder: Path,
+    variables: Mapping[str, str],
 ) -> InstanceSet:
-    """A set without instances yet."""
+    """A set without instances yet. `variables`: the arm's own, on top of the specification's."""
     service = specification.service
     place = specification.environment(environment.name)
     env = {name: os.environ.get(name, default) for name, default in _INHERITED.items()}
     env["TMPDIR"] = str(state_folder / "tmp")
-    env |= {**service.env, **(place.env if place else {})}
+    env |= {**service.env, **(place.env if place else {}), **variables}
     env |= {
         "TRIMTAB_APP": environment.app,
         "TRIMTAB_ENVIRONMENT": environment.name,
-        "TRIMTAB_RELEASE": release,
+        "TRIMTAB_RELEASE": release_of(arm),
         "TRIMTAB_STATE_DIR": str(state_folder),
     }
     if specification.release.model is not None:
@@ -90,7 +95,7 @@ def plan(
     return InstanceSet(
         app=environment.app,
         environment=environment.name,
-        release=release,
+        arm=arm,
         root=str(root),
         command=service.command,
         env=env,
@@ -120,7 +125,7 @@ class InstanceBook:
         self._path(instances).unlink(missing_ok=True)
 
     def _path(self, instances: InstanceSet) -> Path:
-        return self._folder / instances.app / instances.environment / f"{short(instances.release)}.json"
+        return self._folder / instances.app / instances.environment / f"{short(instances.arm)}.json"
 
 
 def _parse(path: Path) -> InstanceSet:

@@ -1,4 +1,4 @@
-"""Watching over the instances of one release: ask whether they are ready, start again those that are gone."""
+"""Watching over the instances of one arm: ask whether they are ready, start again those that are gone."""
 
 from __future__ import annotations
 
@@ -109,6 +109,8 @@ class InstanceWatch:
 
     async def _check(self, number: int, status: ProcessStatus | None) -> None:
         known, now = self._of(number), self._clock.now()
+        if number not in self._numbers():
+            return  # it is not wanted any more
         if _is_gone(status) and now >= known.revive_at:
             # Should it vanish at once again, the next try waits.
             known.sight, known.revive_at = Sight(), now + _WHEN_STARTED_S
@@ -143,7 +145,7 @@ class InstanceWatch:
         sight = self._of(number).sight
         return Instance(
             id=self._name(number),
-            release=self.instances.release,
+            release=self.instances.arm,
             endpoint=self._endpoint(number),
             phase=sight.phase,
             started_at=status.started_at if status else 0.0,

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab.adapters.processes.free_port import free_port
 from trimtab.adapters.processes.instance_set import PROCESS_PREFIX, InstanceBook, InstanceSet, plan, processes_of
 from trimtab.adapters.processes.instance_watch import InstanceWatch
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Instance
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes
+from trimtab.ports.runtime import NO_VARIABLES
 
-_KEPT_RELEASES = 3
-"""Of how many stopped releases in each environment the logs are kept."""
+_KEPT_ARMS = 3
+"""Of how many stopped arms in each environment the logs are kept."""
 
 
 class ProcessRuntime:
     """Instances of releases, each a supervised process that keeps its port for life.
 
     Below `home`: ``instances`` (what should run), and for each environment a folder in ``state`` that its instances may
-    write to and that outlives releases. One task for each release asks its instances whether they are ready, and starts
+    write to and that outlives releases. One task for each arm asks its instances whether they are ready, and starts
     those again whose supervisor is gone. Use it from one event loop, and `close` it at the end; the instances go on.
     """
 
@@ -41,14 +42,20 @@ class ProcessRuntime:
         processes.on_change(self._process_changed)
 
     async def ensure(
-        self, environment: EnvironmentId, release: Digest, specification: Specification, root: Path, replicas: int
+        self,
+        environment: EnvironmentId,
+        arm: ArmId,
+        specification: Specification,
+        root: Path,
+        replicas: int,
+        env: Mapping[str, str] = NO_VARIABLES,
     ) -> None:
         await self._adopt()
-        key = processes_of(environment, release)
+        key = processes_of(environment, arm)
         watch = self._watches.get(key)
         if watch is None:
             await self._forget(key)
-            watch = self._watch(plan(environment, release, specification, root, self._state_folder(environment)))
+            watch = self._watch(plan(environment, arm, specification, root, self._state_folder(environment), env))
         missing = replicas - len(watch.instances.ports)
         if missing > 0:
             ports = list(watch.instances.ports)
@@ -62,20 +69,23 @@ class ProcessRuntime:
         finally:
             watch.begin()
 
-    async def instances(self, environment: EnvironmentId, release: Digest | None = None) -> tuple[Instance, ...]:
+    async def instances(self, environment: EnvironmentId, arm: ArmId | None = None) -> tuple[Instance, ...]:
         await self._adopt()
         wanted = [
             watch
             for watch in self._watches.values()
-            if watch.instances.environment_id == environment and release in (None, watch.instances.release)
+            if watch.instances.environment_id == environment and arm in (None, watch.instances.arm)
         ]
         statuses = {status.name: status for status in await self._processes.list(f"{PROCESS_PREFIX}{environment}/")}
         found = [instance for watch in wanted for instance in watch.look(statuses)]
-        return tuple(sorted(found, key=lambda instance: instance.id))
+        return tuple(sorted(found, key=lambda instance: (instance.release, len(instance.id), instance.id)))
 
-    async def stop(self, environment: EnvironmentId, release: Digest) -> None:
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
         await self._adopt()
-        key = processes_of(environment, release)
+        key = processes_of(environment, arm)
+        if keep > 0:
+            await self._stop_all_but(key, keep)
+            return
         watch = self._watches.pop(key, None)
         if watch is not None:
             await watch.end()
@@ -85,6 +95,19 @@ class ProcessRuntime:
         names = [status.name for status in await self._processes.list(key)]
         await asyncio.gather(*(self._processes.stop(name) for name in names))
         await self._forget_old(environment)
+
+    async def _stop_all_but(self, key: str, keep: int) -> None:
+        watch = self._watches.get(key)
+        if watch is None or len(watch.instances.ports) <= keep:
+            return
+        leaving = [watch.instances.process_name(number + 1) for number in range(keep, len(watch.instances.ports))]
+        watch.instances = replace(watch.instances, ports=watch.instances.ports[:keep])
+        # Before its processes end: a controller that dies here must not start them again.
+        self._book.write(watch.instances)
+        await asyncio.gather(*(self._processes.stop(name) for name in leaving))
+        for name in leaving:
+            await self._processes.forget(name)
+        self._changed(watch.instances.environment_id)
 
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
         self._callbacks.append(callback)
@@ -122,7 +145,7 @@ class ProcessRuntime:
         return {port for watch in self._watches.values() for port in watch.instances.ports}
 
     async def _forget(self, key: str) -> None:
-        """Forget a stopped release and its logs."""
+        """Forget a stopped arm and its logs."""
         for status in await self._processes.list(key):
             await self._processes.stop(status.name)
             await self._processes.forget(status.name)
@@ -133,7 +156,7 @@ class ProcessRuntime:
     async def _forget_old(self, environment: EnvironmentId) -> None:
         stopped = [instances for instances in self._stopped.values() if instances.environment_id == environment]
         stopped.sort(key=lambda instances: instances.stopped_at or 0.0)
-        for instances in stopped[:-_KEPT_RELEASES]:
+        for instances in stopped[:-_KEPT_ARMS]:
             await self._forget(instances.process_prefix)
 
     def _process_changed(self, name: str) -> None:

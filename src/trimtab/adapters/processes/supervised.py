@@ -19,7 +19,7 @@ from trimtab.adapters.processes.usage import Usage, members, usage_by_session
 from trimtab.core.errors import failure
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*(/[A-Za-z0-9][A-Za-z0-9._@-]*)*")
 _LONGEST_NAME = 200
 _LOOK_AGAIN_S = 0.25
 """A lost event costs this much time, and nothing else."""
@@ -112,7 +112,7 @@ class SupervisedProcesses:
             raise failure(
                 "process-name",
                 f"{name!r} cannot name a process.",
-                f"Use up to {_LONGEST_NAME} letters, digits, '.', '_' and '-', in segments parted by '/'.",
+                f"Use up to {_LONGEST_NAME} letters, digits, '.', '_', '@' and '-', in segments parted by '/'.",
             )
         return self._home / name.replace("/", "+")
 
