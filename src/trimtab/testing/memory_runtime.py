@@ -30,9 +30,7 @@ class MemoryRuntime:
         self._numbers = itertools.count(1)
         self._callbacks: list[Callable[[EnvironmentId], None]] = []
 
-    def set_phase(
-        self, environment: EnvironmentId, arm: ArmId, phase: str, problem: Problem | None = None
-    ) -> None:
+    def set_phase(self, environment: EnvironmentId, arm: ArmId, phase: str, problem: Problem | None = None) -> None:
         """All instances of the arm are seen in this phase from now on."""
         for key, (place, instance) in self._instances.items():
             if place == environment and instance.release == arm:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from trimtab.core.errors import StaleFence, TrimtabError
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import BASELINE, ArmId, EnvironmentId, arm
 from trimtab.core.model.release import digest_of
-from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.core.model.strategy import Match, MirrorSpec
+from trimtab.core.model.traffic import NO_SHARE, Backend, Endpoint, Route, Share
 from trimtab.ports.traffic import LEASE_TTL_S, Metrics, Traffic
 
 OLD, NEW = digest_of(b"old release"), digest_of(b"new release")
@@ -37,7 +38,7 @@ class TrafficRig(Protocol):
         """Where another program listens."""
         ...
 
-    async def instance(self, release: Digest) -> Endpoint:
+    async def instance(self, arm: ArmId) -> Endpoint:
         """An instance that answers every request."""
         ...
 
@@ -79,14 +80,14 @@ async def _eventually(rig: TrafficRig, condition: Callable[[], Awaitable[bool]],
 async def _until_weight(rig: TrafficRig, route: Route, weight_pct: float) -> None:
     async def holds() -> bool:
         reading = await rig.traffic.reading(route.environment)
-        return abs(reading.candidate_weight_pct - weight_pct) < 0.01
+        return reading.share.is_close_to(Share(weight_pct))
 
     await _eventually(rig, holds, f"a share of {weight_pct:g} %")
 
 
 async def _grant(rig: TrafficRig, route: Route, weight_pct: float, fence: int = 1) -> None:
     assert route.lease is not None
-    await rig.traffic.lease(route.environment, route.lease, weight_pct, fence)
+    await rig.traffic.lease(route.environment, route.lease, Share(weight_pct), fence)
 
 
 async def _refusal(attempt: Awaitable[None]) -> TrimtabError:
@@ -104,7 +105,7 @@ async def check_a_route_is_read_back(rig: TrafficRig) -> None:
     reading = await rig.traffic.reading(route.environment)
     assert reading.problem is None
     assert (reading.stable, reading.candidate, reading.lease) == (OLD, NEW, route.lease)
-    assert reading.candidate_weight_pct == 0
+    assert reading.share == NO_SHARE
     assert route.candidate is not None
     assert reading.endpoints == {OLD: route.stable.endpoints, NEW: route.candidate.endpoints}
 
@@ -141,7 +142,7 @@ async def check_a_lease_that_is_renewed_holds(rig: TrafficRig) -> None:
     for _ in range(4):
         await rig.elapse(LEASE_TTL_S / 3)
         await _grant(rig, route, 30.0)
-        assert (await rig.traffic.reading(route.environment)).candidate_weight_pct == 30.0
+        assert (await rig.traffic.reading(route.environment)).share.candidate_pct == 30.0
 
 
 async def check_a_lease_that_is_not_renewed_ends(rig: TrafficRig) -> None:
@@ -156,15 +157,65 @@ async def check_a_lease_that_is_not_renewed_ends(rig: TrafficRig) -> None:
         await _grant(rig, lively, 40.0)
     # It ends by its own time, not only when the other one is renewed next.
     await _until_weight(rig, silent, 0.0)
-    assert (await rig.traffic.reading(lively.environment)).candidate_weight_pct == 40.0
+    assert (await rig.traffic.reading(lively.environment)).share.candidate_pct == 40.0
 
 
 async def check_a_lease_the_route_does_not_name_grants_nothing(rig: TrafficRig) -> None:
     route = await _route(rig, "unnamed")
     await rig.traffic.apply(route, 1)
-    await rig.traffic.lease(route.environment, "rollout/contract/unnamed/99", 50.0, 1)
+    await rig.traffic.lease(route.environment, "rollout/contract/unnamed/99", Share(50.0), 1)
     await rig.elapse(0.2)
-    assert (await rig.traffic.reading(route.environment)).candidate_weight_pct == 0
+    assert (await rig.traffic.reading(route.environment)).share == NO_SHARE
+
+
+async def check_an_experiment_shares_among_several_arms(rig: TrafficRig) -> None:
+    plain = await _route(rig, "experiment")
+    variant, baseline = arm(NEW, "short"), arm(OLD, BASELINE)
+    others = tuple([Backend(name, (await rig.instance(name),)) for name in (variant, baseline)])
+    route = replace(plain, others=others)
+    await rig.traffic.apply(route, 1)
+    wanted = Share(10.0, {variant: 10.0, baseline: 10.0})
+    assert route.lease is not None
+    await rig.traffic.lease(route.environment, route.lease, wanted, 1)
+
+    async def holds() -> bool:
+        return (await rig.traffic.reading(route.environment)).share.is_close_to(wanted)
+
+    await _eventually(rig, holds, "10 % for each arm")
+    reading = await rig.traffic.reading(route.environment)
+    assert set(reading.endpoints) == {OLD, NEW, variant, baseline}
+    assert (await _refusal(rig.traffic.forget(route.environment, variant))).problem.code == "release-in-use"
+    await rig.traffic.apply(plain, 1)
+    await rig.traffic.forget(route.environment, variant)
+
+
+async def check_a_mirror_and_segments_are_read_back(rig: TrafficRig) -> None:
+    mirror = MirrorSpec(50.0, "json", ("usage.total_tokens",))
+    segments = ((Match("header", "x-beta", "exact", "1"), Match("query", "debug")), (Match("cookie", "staff"),))
+    route = replace(await _route(rig, "mirror"), mirror=mirror, segments=segments)
+    await rig.traffic.apply(route, 1)
+    reading = await rig.traffic.reading(route.environment)
+    assert (reading.mirror, reading.segments, reading.share) == (mirror, segments, NO_SHARE)
+    wanted = Share(0.0, {}, 50.0)
+    assert route.lease is not None
+    await rig.traffic.lease(route.environment, route.lease, wanted, 1)
+
+    async def holds() -> bool:
+        return (await rig.traffic.reading(route.environment)).share.is_close_to(wanted)
+
+    await _eventually(rig, holds, "50 % mirrored")
+    await rig.elapse(LEASE_TTL_S)
+    await _until_weight(rig, route, 0.0)
+
+
+async def check_draining_instances_are_not_told_as_serving(rig: TrafficRig) -> None:
+    route = await _route(rig, "draining", candidate=False)
+    leaving = await rig.instance(OLD)
+    await rig.traffic.apply(replace(route, stable=replace(route.stable, draining=(leaving,))), 1)
+    reading = await rig.traffic.reading(route.environment)
+    assert reading.endpoints == {OLD: route.stable.endpoints}
+    assert await rig.traffic.active_requests(route.environment, OLD, [leaving]) == 0
+    await rig.send(route, 3)
 
 
 async def check_promotion_moves_everything(rig: TrafficRig) -> None:
@@ -175,7 +226,7 @@ async def check_promotion_moves_everything(rig: TrafficRig) -> None:
     await rig.traffic.apply(_promoted(route), 1)
     reading = await rig.traffic.reading(route.environment)
     assert (reading.stable, reading.candidate, reading.lease) == (NEW, None, None)
-    assert reading.candidate_weight_pct == 0
+    assert reading.share == NO_SHARE
 
 
 async def check_a_stale_fence_is_refused(rig: TrafficRig) -> None:
@@ -186,7 +237,7 @@ async def check_a_stale_fence_is_refused(rig: TrafficRig) -> None:
         assert isinstance(await _refusal(stale), StaleFence)
     await _grant(rig, route, 0.0, fence=8)
     reading = await rig.traffic.reading(route.environment)
-    assert (reading.stable, reading.candidate_weight_pct) == (OLD, 0)
+    assert (reading.stable, reading.share) == (OLD, NO_SHARE)
 
 
 async def check_a_taken_port_is_named_and_nothing_changes(rig: TrafficRig) -> None:
@@ -229,7 +280,7 @@ async def check_requests_are_counted_for_their_release(rig: TrafficRig) -> None:
     await rig.traffic.apply(route, 1)
     await rig.send(route, 5)
 
-    async def counted(release: Digest, requests: int) -> bool:
+    async def counted(release: ArmId, requests: int) -> bool:
         counts = (await rig.metrics.counts(route.environment)).get(release)
         return counts is not None and counts.requests >= requests
 
@@ -254,6 +305,9 @@ TRAFFIC_CHECKS: tuple[TrafficCheck, ...] = (
     check_a_lease_that_is_renewed_holds,
     check_a_lease_that_is_not_renewed_ends,
     check_a_lease_the_route_does_not_name_grants_nothing,
+    check_an_experiment_shares_among_several_arms,
+    check_a_mirror_and_segments_are_read_back,
+    check_draining_instances_are_not_told_as_serving,
     check_promotion_moves_everything,
     check_a_stale_fence_is_refused,
     check_a_taken_port_is_named_and_nothing_changes,

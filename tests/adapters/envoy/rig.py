@@ -16,13 +16,14 @@ from tests.adapters.envoy.processes import DirectProcesses
 from tests.adapters.envoy.upstream import Upstream, free_address
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import BASELINE, ArmId, EnvironmentId, arm
 from trimtab.core.model.specification import StickySpec
-from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.core.model.traffic import Backend, Endpoint, Route, Share
 from trimtab.ports.traffic import Metrics, Traffic
 from trimtab.testing.traffic_contract import NEW, OLD
 
 PATIENCE_S = 10.0
+_NAMES = {OLD: "old", NEW: "new", arm(NEW, "short"): "short", arm(OLD, BASELINE): "baseline"}
 
 
 @dataclass
@@ -60,8 +61,8 @@ class EnvoyRig:
         host, port = server.getsockname()
         return Endpoint(host, port)
 
-    async def instance(self, release: Digest) -> Endpoint:
-        upstream = Upstream({OLD: "old", NEW: "new"}[release])
+    async def instance(self, arm: ArmId) -> Endpoint:
+        upstream = Upstream(_NAMES[arm])
         endpoint = await upstream.start()
         self.upstreams[endpoint] = upstream
         return endpoint
@@ -104,10 +105,15 @@ class EnvoyRig:
     async def hold(self, route: Route, weight_pct: float) -> None:
         """Grant the share and wait until Envoy holds it."""
         assert route.lease is not None
-        await self.gateway.lease(route.environment, route.lease, weight_pct, 1)
+        await self.grant(route, Share(weight_pct))
+
+    async def grant(self, route: Route, share: Share) -> None:
+        """Grant the whole share and wait until Envoy holds it."""
+        assert route.lease is not None
+        await self.gateway.lease(route.environment, route.lease, share, 1)
 
         async def holds() -> bool:
-            return abs((await self.gateway.reading(route.environment)).candidate_weight_pct - weight_pct) < 0.01
+            return (await self.gateway.reading(route.environment)).share.is_close_to(share)
 
         await eventually(holds)
 

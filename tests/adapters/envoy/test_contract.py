@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.adapters.envoy.rig import EnvoyRig
-from trimtab.core.model.identity import Digest
+from trimtab.core.model.identity import ArmId
 from trimtab.core.model.traffic import Endpoint, Route
 from trimtab.ports.traffic import Metrics, Traffic
 from trimtab.testing.clock import ManualClock
@@ -39,7 +39,7 @@ class MemoryRig:
     def taken_address(self) -> Endpoint:
         return Endpoint("127.0.0.1", 80)
 
-    async def instance(self, release: Digest) -> Endpoint:
+    async def instance(self, arm: ArmId) -> Endpoint:
         return self.free_address()
 
     async def send(self, route: Route, requests: int) -> None:

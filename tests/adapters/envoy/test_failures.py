@@ -16,7 +16,7 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy import publisher
 from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
 from trimtab.core.errors import StaleFence, TrimtabError
-from trimtab.core.model.traffic import Route
+from trimtab.core.model.traffic import Route, Share
 from trimtab.testing.traffic_contract import NEW, OLD
 
 
@@ -29,7 +29,7 @@ async def own(tmp_path: Path) -> AsyncIterator[EnvoyRig]:
 async def canary(rig: EnvoyRig, weight_pct: float = 100.0) -> Route:
     route = await rig.route("production")
     await rig.gateway.apply(route, 3)
-    await rig.gateway.lease(route.environment, str(route.lease), weight_pct, 3)
+    await rig.gateway.lease(route.environment, str(route.lease), Share(weight_pct), 3)
     await eventually(lambda: answers(rig, route, "new"))
     return route
 
@@ -76,10 +76,10 @@ async def test_a_restarted_controller_adopts_what_runs(own: EnvoyRig) -> None:
     assert status.pid == again.pid
     reading = await gateway.reading(route.environment)
     assert (reading.stable, reading.candidate, reading.lease) == (OLD, NEW, route.lease)
-    await gateway.lease(route.environment, str(route.lease), 30.0, 3)
+    await gateway.lease(route.environment, str(route.lease), Share(30.0), 3)
 
     async def holds() -> bool:
-        return (await gateway.reading(route.environment)).candidate_weight_pct == 30.0
+        return (await gateway.reading(route.environment)).share.candidate_pct == 30.0
 
     await eventually(holds)
     await gateway.apply(replace(route, candidate=None, lease=None), 3)
@@ -100,7 +100,7 @@ async def test_fences_outlive_the_controller(own: EnvoyRig) -> None:
     with pytest.raises(StaleFence):
         await gateway.apply(route, 2)
     with pytest.raises(StaleFence):
-        await gateway.lease(route.environment, str(route.lease), 50.0, 2)
+        await gateway.lease(route.environment, str(route.lease), Share(50.0), 2)
 
 
 async def test_envoy_alone_serves_stable_from_its_files(own: EnvoyRig) -> None:
@@ -118,7 +118,7 @@ async def test_a_restarted_envoy_takes_the_lease_up_again(own: EnvoyRig) -> None
     await restart_envoy(own)
 
     async def renewed() -> bool:
-        await own.gateway.lease(route.environment, str(route.lease), 100.0, 3)
+        await own.gateway.lease(route.environment, str(route.lease), Share(100.0), 3)
         return await answers(own, route, "new")
 
     await eventually(renewed)

@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.core.errors import Problem, TrimtabError
 from trimtab.core.model.identity import EnvironmentId
-from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.core.model.traffic import Backend, Endpoint, Route, Share
 from trimtab.testing.clock import ManualClock
 from trimtab.testing.memory_traffic import MemoryTraffic
 from trimtab.testing.traffic_contract import NEW, OLD
@@ -21,7 +21,7 @@ ROUTE = Route(SHOP, Endpoint("127.0.0.1", 80), Backend(OLD, ()), Backend(NEW, ()
 async def gateway() -> MemoryTraffic:
     memory = MemoryTraffic(ManualClock())
     await memory.apply(ROUTE, 1)
-    await memory.lease(SHOP, "lease", 10.0, 1)
+    await memory.lease(SHOP, "lease", Share(10.0), 1)
     return memory
 
 
@@ -41,9 +41,9 @@ async def test_what_is_recorded_is_counted(gateway: MemoryTraffic) -> None:
 
 
 async def test_readings_can_lie(gateway: MemoryTraffic) -> None:
-    gateway.weight_pct_told[SHOP] = 99.0
-    assert (await gateway.reading(SHOP)).candidate_weight_pct == 99.0
-    assert gateway.weight_pct(SHOP) == 10.0
+    gateway.share_told[SHOP] = Share(99.0)
+    assert (await gateway.reading(SHOP)).share.candidate_pct == 99.0
+    assert gateway.share(SHOP).candidate_pct == 10.0
 
 
 async def test_a_broken_gateway_takes_nothing(gateway: MemoryTraffic) -> None:

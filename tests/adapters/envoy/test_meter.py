@@ -8,12 +8,14 @@ import httpx
 import pytest
 
 from tests.adapters.envoy.rig import EnvoyRig, eventually, url
-from trimtab.adapters.envoy import meter as meter_module
+from trimtab.adapters.envoy import log_file
+from trimtab.adapters.envoy import users as users_module
 from trimtab.adapters.envoy.meter import WINDOW_S, Meter
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.core.model.specification import LatencyMeasure
-from trimtab.core.model.traffic import ArmCounts
+from trimtab.core.model.traffic import ArmCounts, UserCounts
 from trimtab.core.stats.histogram import bucket_of
+from trimtab.core.stats.latency import Threshold, slow_users
 from trimtab.testing.traffic_contract import OLD
 
 SHOP = EnvironmentId("shop", "production")
@@ -29,8 +31,12 @@ def line(
     total_us: str = "2000",
     first_us: str = "500",
     total_ms: str = "2",
+    began: float | None = None,
+    way: str = "all",
+    user: str = "-",
 ) -> str:
-    return f"{int(at)}\t{cluster}\t{code}\t{flags}\t{total_us}\t{first_us}\t{total_ms}\t127.0.0.1:1\n"
+    times = f"{int(at)}\t{int(at if began is None else began)}"
+    return f"{times}\t{way}\t{cluster}\t{code}\t{flags}\t{total_us}\t{first_us}\t{total_ms}\t127.0.0.1:1\t{user}\n"
 
 
 class Log:
@@ -59,9 +65,9 @@ class Log:
 async def test_garbage_partial_lines_and_strangers_are_not_counted(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.write("garbage\n\t\t\t\n\n" + line(cluster="-") + line(cluster="other") + line(total_us="x") + "\x00\xff" * 9)
-    log.write("\n" + line() + line()[:20])
+    log.write("\n" + line() + line()[:30])
     assert (await log.counts()).requests == 1
-    log.write(line()[20:])
+    log.write(line()[30:])
     assert (await log.counts()).requests == 2
 
 
@@ -123,7 +129,7 @@ async def test_counting_starts_at_the_end_of_the_log(tmp_path: Path) -> None:
 
 
 async def test_a_big_log_is_rotated_and_no_line_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter_module, "_ROTATE_BYTES", 1000)
+    monkeypatch.setattr(log_file, "_ROTATE_BYTES", 1000)
     log = Log(tmp_path)
     for written in range(1, 101):
         log.write(line())
@@ -151,7 +157,7 @@ class TestEnvoysOwnLines:
         await eventually(counted)
 
     async def test_rotation_loses_no_request(self, rig: EnvoyRig, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(meter_module, "_ROTATE_BYTES", 2000)
+        monkeypatch.setattr(log_file, "_ROTATE_BYTES", 2000)
         route = await rig.route("rotation", candidate=False)
         await rig.gateway.apply(route, 1)
         log = rig.home / "access.log"
@@ -168,4 +174,73 @@ class TestEnvoysOwnLines:
             return counts is not None and counts.requests == sent
 
         await eventually(counted)
-        assert sorted(path.name for path in rig.home.glob("access.log*")) == ["access.log", "access.log.1"]
+        # Envoy makes the new file when it next writes.
+        assert {path.name for path in rig.home.glob("access.log*")} - {"access.log"} == {"access.log.1"}
+
+
+# --- who takes part, and whose requests they are ---------------------------------------------------------------------
+
+
+async def test_only_requests_that_were_shared_out_are_compared(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.write("".join(line(way=way) for way in ("all", "shared", "mirror", "chosen", "outside", "dropped")))
+    assert (await log.counts()).requests == 3
+
+
+async def test_arrivals_are_counted_by_when_they_began(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.write(line(way="shared", began=NOW - 25) + line(way="shared", began=NOW - 24) + line(way="mirror"))
+    log.write(line(way="shared", began=NOW))
+    slot = int(NOW) // 10
+    assert (await log.counts()).arrivals == {slot - 3: 2, slot: 1}
+
+
+async def test_each_user_fails_once(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.meter.watch_users(SHOP, "candidate")
+    for second in range(3):
+        log.write(line(at=NOW + second, way="shared", user="ann", code=500) * 5)
+        log.write(line(at=NOW + second, way="shared", user="bob"))
+    counts = await log.counts()
+    assert (counts.requests, counts.errors) == (18, 15)
+    assert (counts.users.exposed, counts.users.failed) == (1 + 3, 1)
+    assert sum(counts.arrivals.values()) == 2
+    log.meter.watch_users(SHOP, "candidate")
+    log.write(line(at=NOW + 4, way="shared", user="ann", code=500))
+    assert (await log.counts()).users.failed == 1
+    log.meter.watch_users(SHOP, "the next candidate")
+    log.write(line(at=NOW + 5, way="shared", user="ann", code=500))
+    assert (await log.counts()).users.failed == 2
+
+
+async def test_requests_of_nobody_are_users_of_their_own(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.meter.watch_users(SHOP, "candidate")
+    log.write(line(way="shared", code=500) * 3)
+    assert ((await log.counts()).users.exposed, (await log.counts()).users.failed) == (3, 3)
+
+
+async def test_a_user_is_slow_for_the_first_time_once(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.meter.watch_users(SHOP, "candidate")
+    for second, took_us in enumerate((2000, 90_000, 80_000, 400_000)):
+        log.write(line(at=NOW + second, way="shared", user="ann", total_us=str(took_us)))
+    limits = Threshold(bucket_of(50_000), bucket_of(50_000))
+    users = (await log.counts()).users
+    slow = slow_users(limits, users, UserCounts())
+    assert (slow.all_candidate, slow.bad_candidate) == (2, 1)
+
+
+async def test_many_users_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users_module, "MOST_USERS", 100)
+    log = Log(tmp_path)
+    log.meter.watch_users(SHOP, "candidate")
+    log.write("".join(line(way="shared", user=f"user {number}") for number in range(1000)))
+    assert 100 < (await log.counts()).users.exposed < 900
+
+
+async def test_what_a_user_is_called_cannot_break_a_line(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.meter.watch_users(SHOP, "candidate")
+    log.write(line(way="shared", user="a\tb\tc"))
+    assert (await log.counts()).users.exposed == 1

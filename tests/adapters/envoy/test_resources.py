@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from trimtab.adapters.envoy import resources
+from trimtab.adapters.envoy import resources, routes
 from trimtab.adapters.envoy.binary import executable
 from trimtab.adapters.envoy.bootstrap import bootstrap
-from trimtab.adapters.envoy.resources import Arms
-from trimtab.core.model.identity import EnvironmentId
+from trimtab.adapters.envoy.routes import Arms
+from trimtab.core.model.identity import BASELINE, EnvironmentId, arm
 from trimtab.core.model.specification import StickySpec
-from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.core.model.strategy import Match, MirrorSpec
+from trimtab.core.model.traffic import NO_SHARE, Backend, Endpoint, Route, Share
 
 GOLDEN = Path(__file__).parent / "golden"
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -27,6 +28,12 @@ STABLE = Backend(OLD, (Endpoint("127.0.0.1", 9002), Endpoint("127.0.0.1", 9001))
 CANDIDATE = Backend(NEW, (Endpoint("127.0.0.1", 9003),))
 LISTEN = Endpoint("127.0.0.1", 8080)
 LEASE = "rollout/shop/production/3"
+OTHERS = tuple(Backend(name, (Endpoint("127.0.0.1", 9009),)) for name in (arm(NEW, "short"), arm(OLD, BASELINE)))
+SEGMENTS = (
+    (Match("header", "x-beta", "exact", "1"), Match("query", "version", "prefix", "2.")),
+    (Match("cookie", "staff", "regex", "a|b"),),
+    (Match("cookie", "team", "present"), Match("header", "x-user")),
+)
 
 ROUTES = {
     "stable-only": Route(SHOP, LISTEN, STABLE),
@@ -34,15 +41,21 @@ ROUTES = {
     "canary-sticky-header": Route(SHOP, LISTEN, STABLE, CANDIDATE, LEASE, StickySpec("header", "x-user")),
     "canary-sticky-cookie": Route(SHOP, LISTEN, STABLE, CANDIDATE, LEASE, StickySpec("cookie", "arm.id")),
     "candidate-without-lease": Route(SHOP, LISTEN, STABLE, CANDIDATE),
+    "mirror": Route(
+        SHOP, LISTEN, STABLE, CANDIDATE, LEASE, StickySpec("cookie", "arm.id"), mirror=MirrorSpec(50.0, "json", ("id",))
+    ),
+    "experiment": Route(SHOP, LISTEN, STABLE, CANDIDATE, LEASE, others=OTHERS),
+    "segments": Route(SHOP, LISTEN, STABLE, CANDIDATE, LEASE, segments=SEGMENTS),
+    "rolling": Route(SHOP, LISTEN, Backend(OLD, STABLE.endpoints[:1], STABLE.endpoints[1:]), CANDIDATE, LEASE),
 }
 
 
 def documents(route: Route) -> dict[str, Any]:
-    backends = [route.stable, *([route.candidate] if route.candidate else [])]
+    backends = [route.stable, *([route.candidate] if route.candidate else []), *route.others]
     return {
         "listener": resources.listener(SHOP, route.listen, route.sticky),
-        "routes": resources.route_configuration(route),
-        "clusters": [resources.cluster(SHOP, backend.release) for backend in backends],
+        "routes": routes.route_configuration(route),
+        "clusters": [resources.cluster(SHOP, backend.arm) for backend in backends],
         "endpoints": [resources.load_assignment(SHOP, backend) for backend in backends],
     }
 
@@ -73,7 +86,7 @@ def inlined(route: Route) -> dict[str, Any]:
     static = bootstrap()
     del static["dynamic_resources"]["lds_config"], static["dynamic_resources"]["cds_config"]
     static["static_resources"]["clusters"] += clusters
-    static["static_resources"]["listeners"] = [listener]
+    static["static_resources"]["listeners"].append(listener)
     return static
 
 
@@ -98,23 +111,30 @@ def test_envoy_would_say_so_if_it_did_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ROUTES)
 def test_documents_can_be_read_back(name: str) -> None:
     route = ROUTES[name]
-    arms = resources.arms_of(resources.route_configuration(route))
-    candidate = route.candidate.release if route.candidate else None
-    assert arms == Arms(OLD, candidate, route.lease, route.measure)
-    assert resources.release_of(resources.cluster(SHOP, OLD)) == (SHOP, OLD)
+    assert routes.arms_of(routes.route_configuration(route)) == routes.arms(route)
+    assert resources.arm_of(resources.cluster(SHOP, OLD)) == (SHOP, OLD)
 
 
 def test_a_share_is_put_over_the_weights() -> None:
     arms = Arms(OLD, NEW, LEASE)
-    keys = resources.lease_keys(SHOP, arms, 0.25)
+    keys = routes.lease_keys(SHOP, arms, Share(0.25))
     assert keys == {
         "lease.rollout/shop/production/3.shop.production.aaaaaaaaaaaa": 9975,
         "lease.rollout/shop/production/3.shop.production.bbbbbbbbbbbb": 25,
     }
     runtime = {key: str(value) for key, value in keys.items()}
-    assert resources.weight_in_force_pct(SHOP, arms, runtime) == 0.25
-    assert resources.weight_in_force_pct(SHOP, arms, {}) == 0
-    assert resources.weight_in_force_pct(SHOP, Arms(OLD, NEW), runtime) == 0
+    assert routes.share_in_force(SHOP, arms, runtime) == Share(0.25)
+    assert routes.share_in_force(SHOP, arms, {}) == NO_SHARE
+    assert routes.share_in_force(SHOP, Arms(OLD, NEW), runtime) == NO_SHARE
+
+
+def test_several_arms_and_a_mirror_have_keys_of_their_own() -> None:
+    short, baseline = (other.arm for other in OTHERS)
+    arms = Arms(OLD, NEW, LEASE, others=(short, baseline), mirror=MirrorSpec())
+    wanted = Share(10.0, {short: 10.0, baseline: 20.0}, 50.0)
+    keys = routes.lease_keys(SHOP, arms, wanted)
+    assert sorted(keys.values()) == [1000, 1000, 2000, 5000, 6000]
+    assert routes.share_in_force(SHOP, arms, {key: str(value) for key, value in keys.items()}) == wanted
 
 
 if __name__ == "__main__":

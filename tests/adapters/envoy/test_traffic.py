@@ -157,7 +157,7 @@ async def test_no_request_fails_while_routes_change(rig: EnvoyRig) -> None:
             assert stable is not None
             assert leaving is not None
             await rig.gateway.apply(Route(route.environment, route.listen, stable), 1)
-            await rig.gateway.forget(route.environment, leaving.release)
+            await rig.gateway.forget(route.environment, leaving.arm)
         stop.set()
     codes = [code for worker in workers for code in worker.result()]
     assert len(codes) > 100

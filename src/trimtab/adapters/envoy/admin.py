@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from trimtab.adapters.envoy.unix_http import UnixHttp
 from trimtab.core.errors import failure
 
 _TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An instance as Envoy sees it: where it listens, and how many of its requests are under way."""
+
+    address: Mapping[str, Any]
+    is_draining: bool
+    active_requests: int
+
+
+def _host(status: Mapping[str, Any]) -> Host:
+    is_draining = status.get("health_status", {}).get("eds_health_status") == "DRAINING"
+    gauges = {stat["name"]: int(stat.get("value", 0)) for stat in status.get("stats", [])}
+    return Host(status["address"], is_draining, gauges.get("rq_active", 0))
 
 
 class Admin:
@@ -48,11 +64,11 @@ class Admin:
         configurations = (await self._json("/config_dump", **query)).get("configs", [])
         return configurations[0]["route_config"] if configurations else None
 
-    async def hosts(self, environment_name: str) -> Mapping[str, list[Mapping[str, Any]]]:
-        """The addresses of the hosts of each of the environment's clusters."""
-        pattern = rf"^{re.escape(environment_name)}\.[0-9a-f]+$"
+    async def hosts(self, environment_name: str) -> Mapping[str, list[Host]]:
+        """The hosts of each of the environment's clusters."""
+        pattern = rf"^{re.escape(environment_name)}\.[0-9a-f]+(@.*)?$"
         statuses = (await self._json("/clusters", format="json", filter=pattern)).get("cluster_statuses", [])
-        return {s["name"]: [host["address"] for host in s.get("host_statuses", [])] for s in statuses}
+        return {s["name"]: [_host(host) for host in s.get("host_statuses", [])] for s in statuses}
 
     async def runtime(self) -> Mapping[str, str]:
         """All runtime keys with the values in force."""

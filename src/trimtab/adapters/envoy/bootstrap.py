@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trimtab.adapters.envoy import mirror
+from trimtab.adapters.envoy.routes import retry_policy
+
 ADMIN_SOCKET = "admin.sock"
 LEASE_SOCKET = "lease.sock"
 LISTENERS_FILE = "xds/lds.json"
@@ -52,7 +55,10 @@ def bootstrap() -> dict[str, Any]:
                 }
             ]
         },
-        "static_resources": {"clusters": [_controller_cluster()]},
+        "static_resources": {
+            "listeners": [mirror.listener(retry_policy())],
+            "clusters": [_controller_cluster(), mirror.cluster()],
+        },
     }
 
 

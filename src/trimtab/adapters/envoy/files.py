@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.adapters.envoy.resources import Document, environment_name
+from trimtab.adapters.envoy.access_log import Document
+from trimtab.adapters.envoy.names import environment_name
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.core.model.release import canonical_json, digest_of
 

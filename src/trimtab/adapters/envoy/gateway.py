@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from trimtab.adapters.envoy import resources
+from trimtab.adapters.envoy import resources, routes
+from trimtab.adapters.envoy.access_log import ACCESS_LOG, ANSWERS_LOG, Document
 from trimtab.adapters.envoy.address import ensure_free
 from trimtab.adapters.envoy.admin import Admin
+from trimtab.adapters.envoy.answers import Answers
 from trimtab.adapters.envoy.binary import executable
 from trimtab.adapters.envoy.bootstrap import (
     ADMIN_SOCKET,
@@ -21,8 +23,9 @@ from trimtab.adapters.envoy.bootstrap import (
     bootstrap,
 )
 from trimtab.adapters.envoy.files import Files
-from trimtab.adapters.envoy.lease import LeaseServer, Share
+from trimtab.adapters.envoy.lease import Granted, LeaseServer
 from trimtab.adapters.envoy.meter import Meter
+from trimtab.adapters.envoy.names import cluster_name, environment_name, routes_file
 from trimtab.adapters.envoy.publisher import (
     Publisher,
     Update,
@@ -31,12 +34,12 @@ from trimtab.adapters.envoy.publisher import (
     listeners_update,
     routes_update,
 )
-from trimtab.adapters.envoy.resources import Arms, Document, cluster_name, environment_name
+from trimtab.adapters.envoy.routes import Arms
 from trimtab.adapters.envoy.sockets import SocketFolder
 from trimtab.core.errors import Problem, TrimtabError, failure, stale_fence
-from trimtab.core.model.identity import Digest, EnvironmentId, short
+from trimtab.core.model.identity import ArmId, EnvironmentId, short
 from trimtab.core.model.release import canonical_json
-from trimtab.core.model.traffic import ArmCounts, Backend, Endpoint, Route, TrafficReading
+from trimtab.core.model.traffic import ArmCounts, Backend, Endpoint, PairCounts, Route, Share, TrafficReading
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes, ProcessSpec
 
@@ -67,7 +70,9 @@ class EnvoyGateway:
         self._sockets = SocketFolder(home)
         self._admin = Admin(self._sockets.path(ADMIN_SOCKET))
         self._publisher = Publisher(self._files, self._admin, clock, self._last_refusal)
-        self._meter = Meter(home / resources.ACCESS_LOG, f"{clock.now():.6f}", self._admin.reopen_logs)
+        epoch = f"{clock.now():.6f}"
+        self._meter = Meter(home / ACCESS_LOG, epoch, self._admin.reopen_logs)
+        self._answers = Answers(home / ANSWERS_LOG, epoch, self._admin.reopen_logs)
         self._leases = LeaseServer(self._lease_layer)
         self._arms: dict[EnvironmentId, Arms] = {}
         self._changing = asyncio.Lock()
@@ -96,6 +101,7 @@ class EnvoyGateway:
         await self._leases.close()
         self._admin.close()
         self._meter.close()
+        self._answers.close()
         self._sockets.close()
 
     async def shutdown(self, grace_s: float = 10.0) -> None:
@@ -112,12 +118,11 @@ class EnvoyGateway:
     def _adopt(self) -> None:
         """Learn from the files what is routed."""
         for document in self._files.resources(CLUSTERS_FILE):
-            environment, release = resources.release_of(document)
-            routes = self._files.resources(resources.routes_file(environment))
-            if routes:
-                self._arms[environment] = resources.arms_of(routes[0])
-            measure = self._arms[environment].measure if routes else "total"
-            self._meter.watch(cluster_name(environment, release), environment, release, measure)
+            environment, arm = resources.arm_of(document)
+            told = self._files.resources(routes_file(environment))
+            if told:
+                self._arms[environment] = routes.arms_of(told[0])
+            self._watch(environment, self._arms.get(environment, Arms(arm)), [arm])
 
     async def _start_envoy(self) -> None:
         status = await self._processes.status(PROCESS)
@@ -155,6 +160,7 @@ class EnvoyGateway:
             await self._clock.sleep(_HOUSEKEEPING_S)
             with suppress(OSError):
                 await self._meter.catch_up()
+                await self._answers.catch_up()
 
     def _last_refusal(self) -> str:
         """The newest reason in Envoy's log for a refused configuration; empty when there is none."""
@@ -174,7 +180,8 @@ class EnvoyGateway:
             await self._ensure_address(route)
             upstream, downstream = self._upstream(route), await self._downstream(route)
             before = [(update.file.path, self._files.read(update.file.path)) for update in (*upstream, *downstream)]
-            self._watch(route)
+            arms = routes.arms(route)
+            self._watch(route.environment, arms, arms.every)
             try:
                 # Clusters before the routes that need them, so no request meets a route to nowhere.
                 await self._publisher.publish(upstream)
@@ -186,13 +193,13 @@ class EnvoyGateway:
                 # Whoever took the port after it was looked at is the better reason.
                 await self._ensure_address(route)
                 raise
-            self._arms[route.environment] = resources.arms_of(resources.route_configuration(route))
+            self._arms[route.environment] = arms
             # A share that was granted before its route came takes hold, one whose route is gone goes.
             self._leases.push()
 
-    async def lease(self, environment: EnvironmentId, lease: str, weight_pct: float, fence: int) -> None:
+    async def lease(self, environment: EnvironmentId, lease: str, share: Share, fence: int) -> None:
         self._check_fence(environment, fence)
-        self._leases.grant(environment, lease, weight_pct)
+        self._leases.grant(environment, lease, share)
 
     async def reading(self, environment: EnvironmentId) -> TrafficReading:
         name = environment_name(environment)
@@ -205,53 +212,69 @@ class EnvoyGateway:
             return TrafficReading(problem=error.problem)
         if document is None or listening is None:
             return TrafficReading(problem=self._why_silent(environment))
-        arms = resources.arms_of(document)
-        releases = [release for release in (arms.stable, arms.candidate) if release is not None]
-        found = {release: hosts.get(cluster_name(environment, release), []) for release in releases}
+        arms = routes.arms_of(document)
+        serving = {
+            arm: [host for host in hosts.get(cluster_name(environment, arm), []) if not host.is_draining]
+            for arm in arms.every
+        }
         return TrafficReading(
             stable=arms.stable,
             candidate=arms.candidate,
             lease=arms.lease,
-            candidate_weight_pct=resources.weight_in_force_pct(environment, arms, runtime),
-            endpoints={release: tuple(sorted(map(resources.endpoint_of, found[release]))) for release in releases},
+            share=routes.share_in_force(environment, arms, runtime),
+            endpoints={
+                arm: tuple(sorted(resources.endpoint_of(host.address) for host in found))
+                for arm, found in serving.items()
+            },
+            segments=arms.segments,
+            mirror=arms.mirror,
         )
 
-    async def active_requests(self, environment: EnvironmentId, release: Digest) -> int:
-        prefix = f"cluster.{cluster_name(environment, release)}"
+    async def active_requests(
+        self, environment: EnvironmentId, arm: ArmId, endpoints: Collection[Endpoint] = ()
+    ) -> int:
+        if endpoints:
+            hosts = (await self._admin.hosts(environment_name(environment))).get(cluster_name(environment, arm), [])
+            return sum(host.active_requests for host in hosts if resources.endpoint_of(host.address) in endpoints)
+        prefix = f"cluster.{cluster_name(environment, arm)}"
         stats = await self._admin.stats([f"{prefix}.upstream_rq_active", f"{prefix}.upstream_rq_pending_active"])
         return sum(map(int, stats.values()))
 
-    async def forget(self, environment: EnvironmentId, release: Digest) -> None:
+    async def forget(self, environment: EnvironmentId, arm: ArmId) -> None:
         async with self._changing:
             arms = self._arms.get(environment)
-            if arms is not None and release in (arms.stable, arms.candidate):
+            if arms is not None and arm in arms.every:
                 raise failure(
                     "release-in-use",
-                    f"release {short(release)} still gets traffic in {environment}",
+                    f"release {short(arm)} still gets traffic in {environment}",
                     "route the environment to another release first",
                     environment.object_id,
                 )
-            await self._drop_clusters([cluster_name(environment, release)])
+            await self._drop_clusters([cluster_name(environment, arm)])
 
     async def remove(self, environment: EnvironmentId) -> None:
         async with self._changing:
             name = environment_name(environment)
             listeners = self._files.resources(LISTENERS_FILE)
             await self._publisher.publish([listeners_update(one for one in listeners if one["name"] != name)])
-            self._files.delete(resources.routes_file(environment))
+            self._files.delete(routes_file(environment))
             self._arms.pop(environment, None)
             self._leases.push()
             clusters = self._files.resources(CLUSTERS_FILE)
             await self._drop_clusters(
-                [document["name"] for document in clusters if resources.release_of(document)[0] == environment]
+                [document["name"] for document in clusters if resources.arm_of(document)[0] == environment]
             )
 
     # --- Metrics -----------------------------------------------------------------------------------------------------
 
-    async def counts(self, environment: EnvironmentId) -> Mapping[Digest, ArmCounts]:
-        """As the port says; a release that was forgotten takes its counts with it."""
+    async def counts(self, environment: EnvironmentId) -> Mapping[ArmId, ArmCounts]:
+        """As the port says; an arm that was forgotten takes its counts with it."""
         await self._meter.catch_up()
         return self._meter.counts(environment, self._clock.now())
+
+    async def pairs(self, environment: EnvironmentId) -> PairCounts:
+        await self._answers.catch_up()
+        return self._answers.pairs(environment)
 
     # --- details -----------------------------------------------------------------------------------------------------
 
@@ -286,12 +309,12 @@ class EnvoyGateway:
 
     def _upstream(self, route: Route) -> list[Update]:
         """Endpoints and clusters. Clusters that are there stay: only `forget` and `remove` take one away."""
-        backends: list[Backend] = [route.stable, *([route.candidate] if route.candidate else [])]
-        ours = [resources.cluster(route.environment, backend.release) for backend in backends]
+        backends: list[Backend] = [route.stable, *([route.candidate] if route.candidate else []), *route.others]
+        ours = [resources.cluster(route.environment, backend.arm) for backend in backends]
         names = {document["name"] for document in ours}
         others = [document for document in self._files.resources(CLUSTERS_FILE) if document["name"] not in names]
         endpoints = [
-            endpoints_update(route.environment, backend.release, resources.load_assignment(route.environment, backend))
+            endpoints_update(route.environment, backend.arm, resources.load_assignment(route.environment, backend))
             for backend in backends
         ]
         return [*endpoints, clusters_update([*others, *ours])]
@@ -301,19 +324,21 @@ class EnvoyGateway:
         Envoy was started), which is no reason to refuse this route."""
         ours = resources.listener(route.environment, route.listen, route.sticky)
         others = [one for one in self._files.resources(LISTENERS_FILE) if one["name"] != ours["name"]]
-        routes = routes_update(route.environment, resources.route_configuration(route))
+        told = routes_update(route.environment, routes.route_configuration(route))
         listeners = listeners_update([*others, ours])
         if self._files.read(LISTENERS_FILE) == listeners.file.content:
             with suppress(TrimtabError):
                 if await self._listens(route.environment, route.listen):
-                    return [routes]
-        return [routes, listeners]
+                    return [told]
+        return [told, listeners]
 
-    def _watch(self, route: Route) -> None:
-        for backend in (route.stable, route.candidate):
-            if backend is not None:
-                name = cluster_name(route.environment, backend.release)
-                self._meter.watch(name, route.environment, backend.release, route.measure)
+    def _watch(self, environment: EnvironmentId, arms: Arms, names: Iterable[ArmId]) -> None:
+        """Count what these arms do."""
+        for name in names:
+            self._meter.watch(cluster_name(environment, name), environment, name, arms.measure)
+            self._answers.watch(cluster_name(environment, name), environment)
+        self._meter.watch_users(environment, arms.candidate if arms.by_user else None)
+        self._answers.compare(environment, arms.candidate, arms.mirror)
 
     async def _drop_clusters(self, names: list[str]) -> None:
         kept: list[Document] = [one for one in self._files.resources(CLUSTERS_FILE) if one["name"] not in names]
@@ -321,14 +346,15 @@ class EnvoyGateway:
         for name in names:
             self._files.delete(f"xds/eds/{name}.json")
             self._meter.forget(name)
+            self._answers.forget(name)
 
-    def _lease_layer(self, shares: Mapping[EnvironmentId, Share]) -> Mapping[str, int]:
+    def _lease_layer(self, every: Mapping[EnvironmentId, Granted]) -> Mapping[str, int]:
         """The shares as runtime keys. A share whose lease the environment's route does not name grants nothing."""
         layer: dict[str, int] = {}
-        for environment, share in shares.items():
+        for environment, granted in every.items():
             arms = self._arms.get(environment)
-            if arms is not None and arms.lease == share.lease:
-                layer.update(resources.lease_keys(environment, arms, share.weight_pct))
+            if arms is not None and arms.lease == granted.lease:
+                layer.update(routes.lease_keys(environment, arms, granted.share))
         return layer
 
     def _why_silent(self, environment: EnvironmentId) -> Problem | None:

@@ -18,19 +18,20 @@ import grpc.aio
 from trimtab.adapters.envoy import wire
 from trimtab.adapters.envoy.bootstrap import LEASE_LAYER
 from trimtab.core.model.identity import EnvironmentId
+from trimtab.core.model.traffic import Share
 from trimtab.ports.traffic import LEASE_TTL_S
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Granted:
     """What was granted, under which lease, and until when on the event loop's clock (seconds)."""
 
     lease: str
-    weight_pct: float
+    share: Share
     until_s: float
 
 
-LayerOf = Callable[[Mapping[EnvironmentId, Share]], Mapping[str, int]]
+LayerOf = Callable[[Mapping[EnvironmentId, Granted]], Mapping[str, int]]
 """The runtime keys that put the shares in force."""
 
 
@@ -43,7 +44,7 @@ class LeaseServer:
 
     def __init__(self, layer_of: LayerOf) -> None:
         self._layer_of = layer_of
-        self._shares: dict[EnvironmentId, Share] = {}
+        self._granted: dict[EnvironmentId, Granted] = {}
         self._streams: set[asyncio.Event] = set()
         self._pushes = 0
         self._expiry: asyncio.TimerHandle | None = None
@@ -63,13 +64,13 @@ class LeaseServer:
         if self._server is not None:
             await self._server.stop(grace=None)
 
-    def grant(self, environment: EnvironmentId, lease: str, weight_pct: float) -> None:
-        """Grant or renew a share and push it; 0 takes it away."""
-        if weight_pct > 0:
+    def grant(self, environment: EnvironmentId, lease: str, share: Share) -> None:
+        """Grant or renew a share and push it; an empty one takes it away."""
+        if share.total_pct > 0 or share.mirror_pct > 0:
             until_s = asyncio.get_running_loop().time() + LEASE_TTL_S
-            self._shares[environment] = Share(lease, weight_pct, until_s)
+            self._granted[environment] = Granted(lease, share, until_s)
         else:
-            self._shares.pop(environment, None)
+            self._granted.pop(environment, None)
         self.push()
 
     def push(self) -> None:
@@ -82,12 +83,12 @@ class LeaseServer:
     def _drop_expired(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        self._shares = {name: share for name, share in self._shares.items() if share.until_s > now_s}
+        self._granted = {name: granted for name, granted in self._granted.items() if granted.until_s > now_s}
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-        if self._shares:
-            self._expiry = loop.call_at(min(share.until_s for share in self._shares.values()), self.push)
+        if self._granted:
+            self._expiry = loop.call_at(min(granted.until_s for granted in self._granted.values()), self.push)
 
     async def _stream(self, requests: AsyncIterator[bytes], _context: object) -> AsyncIterator[bytes]:
         """One Envoy's stream: an answer when it subscribes, and one for every push after that."""
@@ -110,7 +111,7 @@ class LeaseServer:
                 pushed.set()
 
     def _response(self) -> bytes:
-        layer = self._layer_of(self._shares)
+        layer = self._layer_of(self._granted)
         return wire.runtime_response(LEASE_LAYER, layer, LEASE_TTL_S, version=str(self._pushes))
 
 

@@ -1,36 +1,36 @@
-"""Counts of what each release did, from Envoy's access log."""
+"""Counts of what each arm did, from Envoy's access log."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from trimtab.core.errors import TrimtabError
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.adapters.envoy import access_log
+from trimtab.adapters.envoy.log_file import LogFile
+from trimtab.adapters.envoy.users import ArmUsers, Users
+from trimtab.core.model.identity import ArmId, EnvironmentId
 from trimtab.core.model.specification import LatencyMeasure
-from trimtab.core.model.traffic import ArmCounts
+from trimtab.core.model.traffic import ARRIVAL_SLOT_S, ArmCounts
 from trimtab.core.stats.histogram import GROWTH, Histogram
 
 WINDOW_S = 300
 """`ArmCounts.recent` covers the running window and the one before."""
+_ARRIVALS_S = 600
 
-_SLICE_BYTES = 64 * 1024
-_ROTATE_BYTES = 32 * 1024 * 1024
 _PER_LOG_GROWTH = 1.0 / math.log(GROWTH)
-_COLUMNS = 8
 _BROKEN_OFF = frozenset((b"UC", b"UR", b"UPE"))
 """Envoy's flags for an upstream that closed the connection, reset the stream, or stopped speaking HTTP."""
+_ALL, _SHARED, _MIRROR = (name.encode() for name in (access_log.ALL, access_log.SHARED, access_log.MIRROR))
+_COUNTED = frozenset((_ALL, _SHARED, _MIRROR))
+"""How requests came to the arm that are compared: others chose it, or take no part."""
 
 
 class _Arm:
-    """One release in one environment. Durations are counted once, in their window; old windows are folded away."""
+    """One arm in one environment. Durations are counted once, in their window; old windows are folded away."""
 
-    __slots__ = ("errors", "folded", "measure", "window", "windows")
+    __slots__ = ("arrivals", "errors", "folded", "measure", "users", "window", "windows")
 
     def __init__(self, measure: LatencyMeasure) -> None:
         self.measure = measure
@@ -38,6 +38,8 @@ class _Arm:
         self.window = -1
         self.windows: dict[int, dict[int, int]] = {}
         self.folded: dict[int, int] = {}
+        self.arrivals: dict[int, int] = {}
+        self.users = ArmUsers()
 
     def enter(self, window: int) -> dict[int, int]:
         """The histogram for a line of this window; fold away what is then no longer recent."""
@@ -50,13 +52,29 @@ class _Arm:
             return self.folded
         return self.windows.setdefault(window, {})
 
+    def arrive(self, at: int) -> None:
+        slot = at // ARRIVAL_SLOT_S
+        if slot not in self.arrivals:
+            oldest = slot - _ARRIVALS_S // ARRIVAL_SLOT_S
+            self.arrivals = {number: count for number, count in self.arrivals.items() if number >= oldest}
+        self.arrivals[slot] = self.arrivals.get(slot, 0) + 1
+
     def counts(self, epoch: str, now: float) -> ArmCounts:
         self.enter(int(now) // WINDOW_S)
         recent = Histogram()
         for histogram in self.windows.values():
             recent = recent.plus(Histogram(histogram))
         latency = recent.plus(Histogram(self.folded))
-        return ArmCounts(epoch, latency.total, self.errors, latency, recent)
+        return ArmCounts(
+            epoch, latency.total, self.errors, latency, recent, self.users.counts(), dict(sorted(self.arrivals.items()))
+        )
+
+
+@dataclass(slots=True)
+class _Watched:
+    environment: EnvironmentId
+    name: ArmId
+    arm: _Arm
 
 
 class Meter:
@@ -64,110 +82,85 @@ class Meter:
 
     def __init__(self, log: Path, epoch: str, reopen: Callable[[], Awaitable[None]]) -> None:
         """`reopen` makes Envoy open the file anew after it was renamed."""
-        self._log = log
         self._epoch = epoch
-        self._reopen = reopen
-        self._arms: dict[bytes, tuple[EnvironmentId, Digest, _Arm]] = {}
-        self._file: BinaryIO | None = None
-        self._rest = b""
-        self._lock = asyncio.Lock()
-        self._open(at_end=True)
+        self._watched: dict[bytes, _Watched] = {}
+        self._users: dict[EnvironmentId, tuple[ArmId, Users]] = {}
+        self._log = LogFile(log, self._count, reopen)
 
-    def watch(self, cluster: str, environment: EnvironmentId, release: Digest, measure: LatencyMeasure) -> None:
-        """Count requests to the cluster for the release. Idempotent; what was counted stays."""
-        known = self._arms.get(cluster.encode())
+    def watch(self, cluster: str, environment: EnvironmentId, arm: ArmId, measure: LatencyMeasure) -> None:
+        """Count requests to the cluster for the arm. Idempotent; what was counted stays."""
+        known = self._watched.get(cluster.encode())
         if known is None:
-            self._arms[cluster.encode()] = (environment, release, _Arm(measure))
+            self._watched[cluster.encode()] = _Watched(environment, arm, _Arm(measure))
         else:
-            known[2].measure = measure
+            known.arm.measure = measure
+
+    def watch_users(self, environment: EnvironmentId, candidate: ArmId | None) -> None:
+        """Count users as well while there is a candidate; with each candidate they begin anew."""
+        if candidate is None:
+            self._users.pop(environment, None)
+        elif self._users.get(environment, ("",))[0] != candidate:
+            self._users[environment] = (candidate, Users())
 
     def forget(self, cluster: str) -> None:
-        self._arms.pop(cluster.encode(), None)
+        self._watched.pop(cluster.encode(), None)
 
-    def counts(self, environment: EnvironmentId, now: float) -> Mapping[Digest, ArmCounts]:
-        """What was counted up to the last `catch_up`, for every release that got requests."""
+    def counts(self, environment: EnvironmentId, now: float) -> Mapping[ArmId, ArmCounts]:
+        """What was counted up to the last `catch_up`, for every arm that got requests."""
         every = (
-            (release, arm.counts(self._epoch, now))
-            for owner, release, arm in self._arms.values()
-            if owner == environment
+            (watched.name, watched.arm.counts(self._epoch, now))
+            for watched in self._watched.values()
+            if watched.environment == environment
         )
-        return {release: counts for release, counts in every if counts.requests}
+        return {name: counts for name, counts in every if counts.requests}
 
     async def catch_up(self) -> None:
-        """Count everything that is in the log by now, in slices short enough to let others run; rotate a big log."""
-        async with self._lock:
-            await self._read_to_end()
-            if self._was_replaced():
-                # Envoy writes to the new file only after its last line to the old one.
-                await self._read_to_end()
-                self._open(at_end=False)
-                await self._read_to_end()
-            if self._file is not None and self._file.tell() > _ROTATE_BYTES:
-                await self._rotate()
+        """Count everything that is in the log by now."""
+        await self._log.catch_up()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open(self, *, at_end: bool) -> None:
-        self.close()
-        self._rest = b""
-        with suppress(FileNotFoundError):
-            self._file = self._log.open("rb")
-            if at_end and self._file.seek(0, os.SEEK_END):
-                self._file.seek(-1, os.SEEK_END)
-                # In the middle of a line: a mark that cannot be read as a time, so the rest of it is not counted.
-                self._rest = b"" if self._file.read(1) == b"\n" else b"?"
-
-    def _was_replaced(self) -> bool:
-        try:
-            current = self._log.stat()
-        except FileNotFoundError:
-            return False
-        return self._file is None or not os.path.samestat(current, os.fstat(self._file.fileno()))
-
-    async def _read_to_end(self) -> None:
-        while self._file is not None and (chunk := self._file.read(_SLICE_BYTES)):
-            lines = (self._rest + chunk).split(b"\n")
-            self._rest = lines.pop()
-            self._count(lines)
-            await asyncio.sleep(0)
-
-    async def _rotate(self) -> None:
-        """One old file is kept. When Envoy does not hear of it, it goes on writing to the renamed file, and so does
-        the meter go on reading it: the next time is early enough."""
-        if self._log.exists():
-            self._log.replace(self._log.with_name(f"{self._log.name}.1"))
-        with suppress(TrimtabError):
-            await self._reopen()
+        self._log.close()
 
     def _count(self, lines: list[bytes]) -> None:
-        """The hot loop: one split, two dictionary look-ups and one addition for each line."""
-        arms, log, scale = self._arms, math.log, _PER_LOG_GROWTH
+        """The hot loop: one split, two dictionary look-ups and two additions for each line."""
+        watched, log, scale = self._watched, math.log, _PER_LOG_GROWTH
+        last = access_log.ACCESS_COLUMNS - 1
         for line in lines:
-            columns = line.split(b"\t")
-            if len(columns) != _COLUMNS:
+            columns = line.split(b"\t", last)
+            if len(columns) <= last:
                 continue
-            at, cluster, code, flags, total_us, first_byte_us, total_ms, _host = columns
-            known = arms.get(cluster)
-            if known is None:
+            at, began, route, cluster, code, flags, total_us, first_byte_us, total_ms, _host, user = columns
+            known = watched.get(cluster)
+            if known is None or route not in _COUNTED:
                 continue
-            arm = known[2]
+            arm = known.arm
             # How long a WebSocket stays open says nothing of latency; how long it took to open does.
             duration = first_byte_us if arm.measure == "first_byte" or code == b"101" else total_us
             try:
-                window = int(at) // WINDOW_S
-                status = int(code)
+                second, status = int(at), int(code)
                 # A request that was broken off has no last byte, maybe no first one: it took as long as it lived.
                 duration_us = int(duration) if duration != b"-" else int(total_ms) * 1000
                 bucket = int(log(duration_us) * scale) if duration_us > 1 else 0
+                arrived = int(began)
             except ValueError:
                 continue
+            window = second // WINDOW_S
             histogram = arm.windows[window] if window == arm.window else arm.enter(window)
             histogram[bucket] = histogram.get(bucket, 0) + 1
-            if status >= 500 or (flags != b"-" and _is_failure(status, flags)):
+            failed = status >= 500 or (flags != b"-" and _is_failure(status, flags))
+            if failed:
                 arm.errors += 1
+            if route != _ALL:
+                self._take_part(known, user, second, arrived, bucket, failed=failed, is_copy=route == _MIRROR)
+
+    def _take_part(
+        self, known: _Watched, user: bytes, second: int, arrived: int, bucket: int, *, failed: bool, is_copy: bool
+    ) -> None:
+        """Of a request that was shared out: whose it was, and when it came."""
+        users = self._users.get(known.environment)
+        is_new = users is None or users[1].see(known.arm.users, user, second, bucket, failed=failed, is_copy=is_copy)
+        if is_new and not is_copy:
+            known.arm.arrive(arrived)
 
 
 def _is_failure(status: int, flags: bytes) -> bool:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from trimtab.adapters.envoy.access_log import Document
 from trimtab.adapters.envoy.admin import Admin
 from trimtab.adapters.envoy.bootstrap import CLUSTERS_FILE, LISTENERS_FILE
 from trimtab.adapters.envoy.files import Files, Published, published
-from trimtab.adapters.envoy.resources import (
-    Document,
-    cluster_name,
-    endpoints_file,
-    environment_name,
-    routes_file,
-)
+from trimtab.adapters.envoy.names import cluster_name, endpoints_file, environment_name, routes_file
 from trimtab.core.errors import TrimtabError, failure
-from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId
 from trimtab.ports.clock import Clock
 
 HOLD_TIMEOUT_S = 5.0
@@ -56,9 +51,9 @@ def routes_update(environment: EnvironmentId, document: Document) -> Update:
     return Update(published(routes_file(environment), [document]), f"http.{name}.rds.{name}")
 
 
-def endpoints_update(environment: EnvironmentId, release: Digest, document: Document) -> Update:
-    file = published(endpoints_file(environment, release), [document])
-    return Update(file, f"cluster.{cluster_name(environment, release)}")
+def endpoints_update(environment: EnvironmentId, arm: ArmId, document: Document) -> Update:
+    file = published(endpoints_file(environment, arm), [document])
+    return Update(file, f"cluster.{cluster_name(environment, arm)}")
 
 
 def _by_name(resources: Iterable[Document]) -> list[Document]:
