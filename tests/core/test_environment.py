@@ -37,6 +37,9 @@ class Play:
     todo: list[tuple[str, Action]] = field(default_factory=list)
     commits: int = 0
 
+    def specification(self, policy: NewerPolicy = "latest") -> Specification:
+        return specification(policy)
+
     def see(self, *facts: f.Fact) -> None:
         recorded = tuple(f.Recorded(PLACE.object_id, fact, reason="because") for fact in facts)
         decision = decide_environment(self.state, recorded, self.reading, 100.0)
@@ -45,7 +48,7 @@ class Play:
         self.todo += [(todo.key, todo.action) for todo in decision.todo]
 
     def offer(self, release: str, run: int = 1) -> None:
-        self.see(f.ReleaseOffered(release, run, specification(self.policy), "c" * 40, "Say more"))
+        self.see(f.ReleaseOffered(release, run, self.specification(self.policy), "c" * 40, "Say more"))
 
     def commit(self) -> CommitDesired:
         """Git takes the pending commit."""
@@ -53,7 +56,8 @@ class Play:
         self.commits += 1
         written = f"commit-{self.commits}"
         self.reading = replace(
-            self.reading, desired=DesiredReading(written, action.release, "Trimtab", "", specification(self.policy))
+            self.reading,
+            desired=DesiredReading(written, action.release, "Trimtab", "", self.specification(self.policy)),
         )
         self.see(f.DesiredCommitted(action.release, written))
         return action

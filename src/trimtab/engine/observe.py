@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from trimtab.core.decide.environment import (
     EnvironmentReading,
     EnvironmentState,
     decide_environment,
+    windows_to_ask,
 )
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
@@ -21,8 +22,11 @@ from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, parse_environment
 from trimtab.core.model.measure import Measurement
+from trimtab.core.model.opening import Opening
+from trimtab.core.model.specification import WindowSpec
 from trimtab.core.model.traffic import PairCounts
 from trimtab.ports.artifacts import Artifacts
+from trimtab.ports.calendar import Calendar
 from trimtab.ports.measurements import Measurements, Watch
 from trimtab.ports.processes import Processes, ProcessStatus
 from trimtab.ports.runtime import Runtime
@@ -77,6 +81,8 @@ class Environments:
     artifacts: Artifacts
     traffic: Traffic
     runtime: Runtime
+    metrics: Metrics
+    calendar: Calendar
     state_type: type[Any] = EnvironmentState
 
     def fresh(self, object_id: ObjectId) -> EnvironmentState:
@@ -85,12 +91,23 @@ class Environments:
     async def decide(
         self, state: EnvironmentState, facts: tuple[Recorded, ...], now: float
     ) -> Decision[EnvironmentState]:
+        windows, place = windows_to_ask(state), state.place
         reading = EnvironmentReading(
             desired=await self._desired(state.environment),
             traffic=await self.traffic.reading(state.environment),
             instances=await self.runtime.instances(state.environment),
+            counts=await self.metrics.counts(state.environment) if place is not None and place.budget else {},
+            opening=self._opening(windows, now),
+            windows=windows,
         )
         return decide_environment(state, facts, reading, now)
+
+    def _opening(self, windows: Sequence[WindowSpec], now: float) -> Opening:
+        """A rule that cannot be understood opens nothing; `trimtab validate` says so before it comes here."""
+        try:
+            return self.calendar.opening(windows, now)
+        except TrimtabError:
+            return Opening(is_open=False)
 
     async def _desired(self, environment: EnvironmentId) -> DesiredReading | None:
         said = await self.state_repository.desired(environment)

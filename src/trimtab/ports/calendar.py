@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """Whether a window is open, and until when that stays so (seconds since the epoch; None: for ever)."""
-
-    is_open: bool
-    until: float | None = None
+__all__ = ["Calendar", "Opening"]
 
 
 class Calendar(Protocol):

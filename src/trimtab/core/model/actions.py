@@ -142,13 +142,11 @@ class RetireRelease(Action):
 
     app: str
     environment: str
-    release: Digest
+    release: ArmId
     drain_timeout_s: float
     stop_timeout_s: float
     delay_s: float = 0.0
     """How long the instances stay as they are first: a return to them is instant."""
-    guises: tuple[str, ...] = ()
-    """Further arms of the release to be stopped with it."""
 
 
 def _kinds() -> dict[str, type[Action]]:

@@ -425,6 +425,8 @@ class RolloutEnded(Fact):
     stable: Digest | None
     outcome: RolloutOutcome
     duration_s: float
+    proven_worse: bool = False
+    """Whether it was rolled back because of what it did, by a verdict or a gate; not because time ran out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,7 @@ class _Work:
         judgement = watching.judgement
         if judgement is not None and judgement.verdict == "FAIL":
             self.say(VerdictReached("FAIL", judgement.offender), watching.why)
-            self.go_back("rolled_back", watching.why)
+            self.go_back("rolled_back", watching.why, proven_worse=True)
 
     def heed_group(self) -> None:
         peer = waiting.group_went_back(self.state, self.reading)
@@ -359,7 +359,7 @@ class _Work:
         self.say(GateEnded(step.gate.name, passed, ended.duration_s), why)
         self.state = replace(self.state, gate=replace(self.state.gate, passed=passed))
         if not passed:
-            self.go_back("rolled_back", why)
+            self.go_back("rolled_back", why, proven_worse=ended.outcome == "failed")
 
     def ask_approval(self, step: RolloutStep) -> None:
         if step.approve and not self.state.approved and not self.state.approval_asked:
@@ -440,10 +440,10 @@ class _Work:
         self.enter("promoting")
         self.do("promote", moves.all_to(self.state, self.state.release))
 
-    def go_back(self, outcome: RolloutOutcome, reason: str) -> None:
+    def go_back(self, outcome: RolloutOutcome, reason: str, *, proven_worse: bool = False) -> None:
         if self.state.phase in _OVER:
             return
-        self.state = replace(self.state, ending=Ending(outcome, reason), held="")
+        self.state = replace(self.state, ending=Ending(outcome, reason, proven_worse), held="")
         touched = self.state.routed or self.state.phase in ("routing", "promoting")
         self.enter("returning")
         if touched and self.state.stable is not None:
@@ -470,7 +470,8 @@ class _Work:
         self.enter("ended")
         self.state = replace(self.state, cursor=Cursor())
         took = self.now - self.state.started_at
-        ended = RolloutEnded(self.state.number, self.state.release, self.state.stable, outcome, took)
+        worse = self.state.ending is not None and self.state.ending.proven_worse
+        ended = RolloutEnded(self.state.number, self.state.release, self.state.stable, outcome, took, worse)
         self.say(ended, reason)
         self.say(ended, reason, to=self.state.environment.object_id)
 

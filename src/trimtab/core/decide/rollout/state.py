@@ -30,6 +30,7 @@ class Ending:
 
     outcome: RolloutOutcome
     reason: str
+    proven_worse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,110 +1,62 @@
-"""The environment: makes live what Git says should run, and says so in Git when something else has to run."""
+"""One decision of an environment: facts in, commits, rollouts and repairs out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
+from trimtab.core.decide.environment import upkeep
+from trimtab.core.decide.environment.admission import hold
+from trimtab.core.decide.environment.budget import count
+from trimtab.core.decide.environment.state import HISTORY, DesiredReading, EnvironmentReading, EnvironmentState, Offer
 from trimtab.core.errors import Problem
-from trimtab.core.model.actions import ApplyRoute, CommitDesired, RetireRelease, StartInstances
+from trimtab.core.model.actions import CommitDesired, RetireRelease
 from trimtab.core.model.decision import Decision, Emit, Todo
 from trimtab.core.model.facts import (
     AbortRequested,
     ActionDone,
     ActionFailed,
+    DeliveryHeld,
+    DeliveryResumed,
     DesiredAdopted,
     DesiredCommitted,
     DesiredRefused,
     Fact,
+    FreezeRequested,
     LiveChanged,
+    PinRequested,
     ProblemCleared,
     ProblemFound,
+    QuarantineLifted,
     Recorded,
     ReleaseOffered,
+    ReleaseQuarantined,
+    ReleaseRefused,
     ReleaseRetired,
     ReleaseSuperseded,
     RollbackRequested,
     RolloutEnded,
     RolloutRequested,
+    ThawRequested,
+    UnpinRequested,
 )
-from trimtab.core.model.identity import Digest, EnvironmentId, ObjectId, rollout_object, short
+from trimtab.core.model.identity import ArmId, Digest, EnvironmentId, ObjectId, rollout_object, short
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.traffic import Instance, TrafficReading
+from trimtab.core.model.traffic import ArmCounts
 from trimtab.core.say import duration
 
 IDLE_S = 2.0
 """How often an environment compares live with desired when nothing wakes it earlier."""
-HISTORY = 10
-"""How many releases that were live are remembered: those can be returned to at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A release on its way into the environment, and why."""
-
-    release: Digest
-    specification: Specification
-    run: int | None = None
-    commit: str = ""
-    subject: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredReading:
-    """What the state repository says now, and whether it can be done."""
-
-    commit: str
-    release: Digest | None = None
-    actor: str = ""
-    subject: str = ""
-    specification: Specification | None = None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentReading:
-    """The world as the environment sees it now."""
-
-    desired: DesiredReading | None = None
-    traffic: TrafficReading = field(default_factory=TrafficReading)
-    instances: tuple[Instance, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentState:
-    environment: EnvironmentId
-    live: Digest | None = None
-    specification: Specification | None = None
-    """The live release's."""
-    history: tuple[Digest, ...] = ()
-    """Releases that were live before, newest first, without the live one."""
-    desired: Offer | None = None
-    desired_commit: str = ""
-    """The commit by which `desired` was decided: ours, or somebody's that was taken over or refused."""
-    seen_commit: str = ""
-    """The newest commit of the environment's file that was looked at. Differs from `desired_commit` when ours changed
-    nothing, since the release it asked for stood there already."""
-    waiting: tuple[Offer, ...] = ()
-    committing: Offer | None = None
-    """Being written to the state repository."""
-    rollout: int | None = None
-    next_rollout: int = 1
-    failed: str = ""
-    """The commit whose rollout ended without being promoted: not tried again by itself."""
-    retiring: tuple[Digest, ...] = ()
-    repairing: str = ""
-    """The key of a repair that is under way."""
-    keys: int = 0
-    """Numbers the actions, so that each has a key of its own."""
-    problems: tuple[Problem, ...] = ()
 
 
 def decide_environment(
     state: EnvironmentState, facts: tuple[Recorded, ...], reading: EnvironmentReading, now: float
 ) -> Decision[EnvironmentState]:
     """The next move of an environment, with its reason."""
-    work = _Work(state, reading)
+    work = _Work(state, reading, now)
     for recorded in facts:
         work.see(recorded)
+    work.count_budget()
     work.compare_with_git()
     work.start_what_is_due()
     work.repair()
@@ -115,8 +67,8 @@ def decide_environment(
 class _Work:
     """One decision in the making. Local to the call: nothing outlives it."""
 
-    def __init__(self, state: EnvironmentState, reading: EnvironmentReading) -> None:
-        self.state, self.reading = state, reading
+    def __init__(self, state: EnvironmentState, reading: EnvironmentReading, now: float) -> None:
+        self.state, self.reading, self.now = state, reading, now
         self.todo: list[Todo] = []
         self.emit: list[Emit] = []
 
@@ -147,6 +99,17 @@ class _Work:
                 self.rollout_ended(ended, recorded.reason)
             case RollbackRequested(release=release, by=by):
                 self.roll_back_to(release, by)
+            case PinRequested(release=release, by=by):
+                self.pin(release, by)
+            case UnpinRequested():
+                seen = "" if self.state.pinned_away == self.state.seen_commit else self.state.seen_commit
+                self.state = replace(self.state, pinned=None, pinned_away="", seen_commit=seen)
+            case FreezeRequested(until=until):
+                self.state = replace(self.state, frozen=True, frozen_until=until)
+            case ThawRequested():
+                self.state = replace(self.state, frozen=False, frozen_until=None)
+            case QuarantineLifted(release=release):
+                self.trust(release)
             case ReleaseRetired(release=release):
                 retiring = tuple(digest for digest in self.state.retiring if digest != release)
                 self.state = replace(self.state, retiring=retiring)
@@ -159,6 +122,9 @@ class _Work:
 
     def offered(self, offered: ReleaseOffered) -> None:
         offer = Offer(offered.release, offered.specification, offered.run, offered.commit, offered.subject)
+        if offer.release in self.state.quarantined:
+            self.refuse(offer)
+            return
         policy = offered.specification.on_newer_change
         if policy == "queue":
             self.state = replace(self.state, waiting=(*self.state.waiting, offer))
@@ -195,7 +161,11 @@ class _Work:
         if ended.outcome == "promoted":
             self.promoted(ended, reason)
             return
-        self.retire(ended.release)
+        self.retire(ended.release, delay_s=0.0)
+        if self.state.pinned == ended.release:
+            self.state = replace(self.state, pinned=self.state.live)
+        if ended.proven_worse:
+            self.quarantine(ended.release, reason)
         wanted = self.state.desired
         if wanted is None or wanted.release != ended.release:
             return  # Git says something else by now
@@ -217,7 +187,8 @@ class _Work:
         took = duration(ended.duration_s)
         self.say(LiveChanged(ended.release, before), f"live {took} after its rollout began: {reason}")
         if before is not None and before != ended.release:
-            self.retire(before)
+            place = self.state.place
+            self.retire(before, delay_s=place.strategy.scale_down_delay_s if place else 0.0)
         self.offer_onwards(target, f"{self.id} runs it")
 
     def offer_onwards(self, offer: Offer, reason: str) -> None:
@@ -227,14 +198,49 @@ class _Work:
             self.say(onwards, reason, to=EnvironmentId(self.id.app, after).object_id)
 
     def roll_back_to(self, release: Digest | None, by: str) -> None:
-        target = release or (self.state.history[0] if self.state.history else None)
-        if target is None or self.state.specification is None:
+        trusted = [known for known in self.state.history if known not in self.state.quarantined]
+        target, specification = release or (trusted[0] if trusted else None), self.state.specification
+        if target is None or specification is None:
             problem = Problem("nothing-to-roll-back-to", f"{self.id} has run no other release yet", where=str(self.id))
             self.say(ProblemFound(problem), problem.message)
             return
+        if self.state.pinned is not None and target != self.state.pinned:
+            self.state = replace(self.state, pinned=target)
+        self.move_by_hand(target, specification, f"Roll back {self.id} to {short(target)}", by)
+
+    def move_by_hand(self, target: Digest, specification: Specification, subject: str, by: str) -> None:
+        """A person wants the release, so it is trusted, whenever that is."""
         self.abort_rollout(f"{by} asked for {short(target)}")
-        offer = Offer(target, self.state.specification)
-        self.commit(offer, f"Roll back {self.id} to {short(target)}", f"{by} asked for it", actor=by)
+        if target in self.state.quarantined:
+            self.say(QuarantineLifted(target, by), f"{by} asked for it")
+            self.trust(target)
+        self.commit(Offer(target, specification), subject, f"{by} asked for it", actor=by)
+
+    def pin(self, release: Digest | None, by: str) -> None:
+        target, wanted, specification = release or self.state.live, self.state.desired, self.state.specification
+        if target is None or specification is None:
+            problem = Problem("nothing-to-pin", f"{self.id} runs no release yet", where=str(self.id))
+            self.say(ProblemFound(problem), problem.message)
+            return
+        self.state = replace(self.state, pinned=target)
+        if target != self.state.live or (wanted is not None and wanted.release != target):
+            self.move_by_hand(target, specification, f"Pin {self.id} to {short(target)}", by)
+
+    # --- trust ---
+
+    def quarantine(self, release: Digest, reason: str) -> None:
+        if release not in self.state.quarantined:
+            self.say(ReleaseQuarantined(release), f"it is not deployed here again by itself: {reason}")
+            self.state = replace(self.state, quarantined=(release, *self.state.quarantined)[:HISTORY])
+
+    def trust(self, release: Digest) -> None:
+        quarantined = tuple(digest for digest in self.state.quarantined if digest != release)
+        self.state = replace(self.state, quarantined=quarantined)
+
+    def refuse(self, offer: Offer) -> None:
+        hint = "`trimtab quarantine lift` trusts it again, another change makes another release"
+        why = f"{short(offer.release)} was proven worse in {self.id} and is in quarantine: {hint}"
+        self.say(ReleaseRefused(offer.release), why)
 
     # --- Git ---
 
@@ -257,6 +263,9 @@ class _Work:
         if seen is None or self.state.committing is not None or seen.commit == self.state.seen_commit:
             return
         ours = seen.commit == self.state.desired_commit
+        if not ours and self.state.pinned not in (None, seen.release):
+            self.refuse_for_pin(seen)
+            return
         self.state = replace(self.state, seen_commit=seen.commit, desired_commit=seen.commit)
         if ours:
             return
@@ -265,10 +274,19 @@ class _Work:
             self.say(DesiredRefused(seen.commit, problem), f"{problem}; nothing was changed")
             self.state = replace(self.state, failed=seen.commit)
             return
+        if seen.release in self.state.quarantined:
+            self.say(QuarantineLifted(seen.release, seen.actor), f"{seen.actor} asked for it in Git")
+            self.trust(seen.release)
         self.state = replace(self.state, desired=Offer(seen.release, seen.specification), waiting=())
         adopted = DesiredAdopted(seen.release, seen.commit, seen.actor, seen.specification)
         self.say(adopted, f"{seen.actor} changed Git ({seen.commit[:8]}): {seen.subject}")
         self.abort_rollout(f"{seen.actor} changed what should run ({seen.commit[:8]})")
+
+    def refuse_for_pin(self, seen: DesiredReading) -> None:
+        pinned = f"{self.id} is pinned to {short(self.state.pinned or '')}"
+        problem = Problem("pinned", pinned, "`trimtab unpin` lets Git have its way", f"commit {seen.commit[:8]}")
+        self.say(DesiredRefused(seen.commit, problem), f"{problem}; nothing was changed")
+        self.state = replace(self.state, seen_commit=seen.commit, pinned_away=seen.commit)
 
     # --- moving ---
 
@@ -278,8 +296,37 @@ class _Work:
         wanted = self.state.desired
         if wanted is not None and wanted.release != self.state.live and self.state.failed != self.state.desired_commit:
             self.start_rollout(wanted)
-        elif self.state.waiting:
+        elif self.may_begin():
             self.take(self.state.waiting[0])
+
+    def may_begin(self) -> bool:
+        """Whether something waits and nothing holds it; says once what does, and once that it does not any more."""
+        if self.state.frozen_until is not None and self.now >= self.state.frozen_until:
+            self.state = replace(self.state, frozen=False, frozen_until=None)
+        for offer in [offer for offer in self.state.waiting if offer.release in self.state.quarantined]:
+            self.refuse(offer)
+            self.state = replace(self.state, waiting=tuple(o for o in self.state.waiting if o is not offer))
+        found = hold(self.state, self.reading, self.now) if self.state.waiting else None
+        if found is not None and not found.reason:
+            return False
+        if found is not None and found.cause != self.state.held:
+            self.say(DeliveryHeld(found.cause, found.until), found.reason)
+        elif found is None and self.state.held is not None:
+            self.say(DeliveryResumed(), "what waits may go on")
+        self.state = replace(self.state, held=found.cause if found else None)
+        return bool(self.state.waiting) and found is None
+
+    def count_budget(self) -> None:
+        place = self.state.place
+        if place is not None and place.budget is not None:
+            spending = count(self.state.spending, place.budget, self.counted(), self.now)
+            self.state = replace(self.state, spending=spending)
+
+    def counted(self) -> Mapping[ArmId, ArmCounts]:
+        """What users saw: the answers of a candidate that only gets copies are nobody's."""
+        traffic = self.reading.traffic
+        shadow = traffic.candidate if traffic.mirror is not None and traffic.share.candidate_pct == 0 else None
+        return {name: counts for name, counts in self.reading.counts.items() if name != shadow}
 
     def take(self, offer: Offer) -> None:
         self.state = replace(self.state, waiting=self.state.waiting[1:])
@@ -291,7 +338,9 @@ class _Work:
 
     def start_rollout(self, wanted: Offer) -> None:
         number, before = self.state.next_rollout, self.state.live
-        known = wanted.release in self.state.history
+        place = wanted.specification.environment(self.id.name)
+        window = place.strategy.rollback_window if place else 0
+        known = wanted.release in self.state.history[:window]
         seen = self.reading.desired
         if seen is not None and seen.release == wanted.release and seen.specification is not None:
             # A release brings its own settings: a return to an older one returns to those too.
@@ -306,51 +355,33 @@ class _Work:
         retiring = tuple(digest for digest in self.state.retiring if digest != wanted.release)
         self.state = replace(self.state, rollout=number, next_rollout=number + 1, retiring=retiring)
 
-    def retire(self, release: Digest) -> None:
+    def retire(self, release: ArmId, delay_s: float) -> None:
         wanted = self.state.desired
         specification = self.state.specification or (wanted.specification if wanted else None)
         if release in self.state.retiring or specification is None:
             return
         service = specification.service
         self.state = replace(self.state, retiring=(*self.state.retiring, release))
-        action = RetireRelease(self.id.app, self.id.name, release, service.drain_timeout_s, service.stop_timeout_s)
+        action = RetireRelease(
+            self.id.app, self.id.name, release, service.drain_timeout_s, service.stop_timeout_s, delay_s
+        )
         self.todo.append(Todo(self.key("retire"), action))
 
     # --- repairing ---
 
     def repair(self) -> None:
-        """Without a rollout: the live release's instances run, the gateway routes to them, and nothing else is left."""
-        live, specification = self.state.live, self.state.specification
-        if self.busy or live is None or specification is None or self.state.repairing or self.emit:
+        if self.busy or self.state.live is None or self.state.repairing or self.emit:
             return  # nothing to compare with, or something is on its way already
-        place = specification.environment(self.id.name)
-        if place is None:
-            return
-        replicas = place.replicas or specification.service.replicas
-        mine = [instance for instance in self.reading.instances if instance.release == live]
-        if len(mine) < replicas or any(instance.phase in ("stopped", "failed") for instance in mine):
-            start = StartInstances(self.id.app, self.id.name, live, replicas, specification)
-            self.repairing("instances", start)
-        elif any(instance.phase == "ready" for instance in mine) and not self.routed_to(mine):
-            route = ApplyRoute(self.id.app, self.id.name, live, None, None, specification)
-            self.repairing("route", route)
-        for release in {instance.release for instance in self.reading.instances} - {live}:
-            self.retire(release)
-
-    def repairing(self, what: str, action: StartInstances | ApplyRoute) -> None:
-        key = self.key(f"repair-{what}")
-        self.state = replace(self.state, repairing=key)
-        self.todo.append(Todo(key, action))
-
-    def routed_to(self, mine: list[Instance]) -> bool:
-        traffic = self.reading.traffic
-        if traffic.problem is not None:
-            return True  # the gateway does not answer: its own supervisor brings it back
-        endpoints = set(traffic.endpoints.get(self.state.live or "", ()))
-        return traffic.stable == self.state.live and endpoints == {instance.endpoint for instance in mine}
+        found = upkeep.repair(self.state, self.reading)
+        if found is not None:
+            key = self.key(f"repair-{found[0]}")
+            self.state = replace(self.state, repairing=key)
+            self.todo.append(Todo(key, found[1]))
+        for arm in sorted(upkeep.leftovers(self.state, self.reading)):
+            self.retire(arm, delay_s=0.0)
 
     def note_problems(self) -> None:
-        now = self.problems_now()
+        now = upkeep.problems(self.state, self.reading)
         before = {problem.code: problem for problem in self.state.problems}
         for code, problem in now.items():
             if before.get(code) != problem:
@@ -358,18 +389,3 @@ class _Work:
         for code in before.keys() - now.keys():
             self.say(ProblemCleared(code), "it is gone")
         self.state = replace(self.state, problems=tuple(now.values()))
-
-    def problems_now(self) -> dict[str, Problem]:
-        found: dict[str, Problem] = {}
-        if self.reading.traffic.problem is not None:
-            found["gateway"] = replace(self.reading.traffic.problem, code="gateway")
-        down = [
-            instance
-            for instance in self.reading.instances
-            if instance.release == self.state.live and instance.phase not in ("ready", "starting")
-        ]
-        if down:
-            worst = down[0]
-            why = worst.problem.message if worst.problem else f"it is {worst.phase}"
-            found["instance"] = Problem("instance", f"instance {worst.id} does not serve: {why}", where=str(self.id))
-        return found

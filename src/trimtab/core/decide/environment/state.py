@@ -1,0 +1,100 @@
+"""What an environment remembers, and what it sees of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trimtab.core.decide.environment.budget import Spending
+from trimtab.core.errors import Problem
+from trimtab.core.model.facts import HoldCause
+from trimtab.core.model.identity import ArmId, Digest, EnvironmentId
+from trimtab.core.model.opening import ALWAYS, Opening
+from trimtab.core.model.specification import EnvironmentSpec, Specification, WindowSpec
+from trimtab.core.model.traffic import ArmCounts, Instance, TrafficReading
+
+HISTORY = 50
+"""How many releases that were live are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A release on its way into the environment, and why."""
+
+    release: Digest
+    specification: Specification
+    run: int | None = None
+    commit: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredReading:
+    """What the state repository says now, and whether it can be done."""
+
+    commit: str
+    release: Digest | None = None
+    actor: str = ""
+    subject: str = ""
+    specification: Specification | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentReading:
+    """The world as the environment sees it now."""
+
+    desired: DesiredReading | None = None
+    traffic: TrafficReading = field(default_factory=TrafficReading)
+    instances: tuple[Instance, ...] = ()
+    counts: Mapping[ArmId, ArmCounts] = field(default_factory=dict)
+    """What the arms did, for an environment with an error budget."""
+    opening: Opening = ALWAYS
+    windows: tuple[WindowSpec, ...] = ()
+    """The windows that `opening` is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentState:
+    environment: EnvironmentId
+    live: Digest | None = None
+    specification: Specification | None = None
+    """The live release's."""
+    history: tuple[Digest, ...] = ()
+    """Releases that were live before, newest first, without the live one."""
+    desired: Offer | None = None
+    desired_commit: str = ""
+    """The commit by which `desired` was decided: ours, or somebody's that was taken over or refused."""
+    seen_commit: str = ""
+    """The newest commit of the environment's file that was looked at. Differs from `desired_commit` when ours changed
+    nothing, since the release it asked for stood there already."""
+    waiting: tuple[Offer, ...] = ()
+    committing: Offer | None = None
+    """Being written to the state repository."""
+    rollout: int | None = None
+    next_rollout: int = 1
+    failed: str = ""
+    """The commit whose rollout ended without being promoted: not tried again by itself."""
+    pinned: Digest | None = None
+    pinned_away: str = ""
+    """The commit by somebody else that was refused because of the pin: looked at again without it."""
+    frozen: bool = False
+    frozen_until: float | None = None
+    """When the freeze ends by itself (seconds since the epoch)."""
+    quarantined: tuple[Digest, ...] = ()
+    """Releases that were proven worse here."""
+    held: HoldCause | None = None
+    """Why what waits is not deployed yet, as last said."""
+    spending: Spending = field(default_factory=Spending)
+    """Of the error budget."""
+    retiring: tuple[Digest, ...] = ()
+    repairing: str = ""
+    """The key of a repair that is under way."""
+    keys: int = 0
+    """Numbers the actions, so that each has a key of its own."""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def place(self) -> EnvironmentSpec | None:
+        """The environment's settings as the live release has them."""
+        return self.specification.environment(self.environment.name) if self.specification else None
