@@ -15,10 +15,11 @@ import threading
 
 import pytest
 
-from tests.cli.scenario import GOOD, WORSE
+from tests.cli.scenario import GOOD, WORSE, digest
 from tests.cli.terminal import Terminal
 from tests.client.server import Api, until, when_followed
 from trimtab.core.model import facts as f
+from trimtab.core.model.identity import short
 
 PLACE = "rollout/shop/production/4"
 PROGRAM = (sys.executable, "-m", "trimtab.cli.main")
@@ -159,3 +160,85 @@ def _read_all(descriptor: int, into: bytearray) -> None:
             into += chunk
     except OSError:  # a pseudo terminal's way to say that the other side is closed
         pass
+
+
+# --- holding ---------------------------------------------------------------------------------------------------------
+
+PRODUCTION = "env/shop/production"
+RANKED = digest("Rank answers with the new model")
+
+
+def test_an_environment_is_pinned_and_unpinned(api: Api, run: Terminal) -> None:
+    assert run("unpin").code == 1
+    assert run("pin").code == 0
+    live = api.scene.live["production"]
+    assert (api.last().object, api.last().fact) == (PRODUCTION, f.PinRequested(live, "ann"))
+    assert f"pinned to  {short(live or '')}" in run("status").out
+    assert run("unpin").code == 0
+    assert api.last().fact == f.UnpinRequested("ann")
+    assert "pinned" not in run("status").out
+
+
+def test_a_freeze_lasts_until_its_time_or_until_it_is_thawed(api: Api, run: Terminal) -> None:
+    assert run("thaw").code == 1
+    assert run("freeze", "--for", "2d").code == 0
+    frozen = api.last().fact
+    assert isinstance(frozen, f.FreezeRequested)
+    assert frozen.until is not None
+    assert "frozen  for another 47 h" in run("status").out
+    assert run("thaw").code == 0
+    assert api.last().fact == f.ThawRequested("ann")
+    assert run("freeze").code == 0
+    assert api.last().fact == f.FreezeRequested(None, "ann")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--for", "soon"), ("--until", "soon"), ("--for", "1h", "--until", "2999-01-01"), ("--until", "2001-01-01")],
+)
+def test_a_freeze_that_makes_no_sense_is_refused(api: Api, run: Terminal, options: tuple[str, ...]) -> None:
+    said = run("freeze", *options)
+    assert said.code in (1, 2)
+    assert "Traceback" not in said.err
+
+
+def test_a_release_in_quarantine_is_shown_and_trusted_again(api: Api, run: Terminal) -> None:
+    assert "no release is in quarantine" in run("quarantine").out
+    api.scene.add(PRODUCTION, f.ReleaseQuarantined(RANKED), "it fails more often")
+    api.tell()
+    assert run.json("quarantine", "list") == [RANKED]
+    assert f"quarantine  {short(RANKED)}" in run("status").out
+    assert run("quarantine", "lift", short(digest("Answer questions about orders"))).code == 1
+    assert run("quarantine", "lift", short(RANKED)[:6]).code == 0
+    assert api.last().fact == f.QuarantineLifted(RANKED, "ann")
+    assert run("quarantine").out.startswith("no release")
+
+
+def test_what_waits_says_why(api: Api, run: Terminal) -> None:
+    api.scene.add(PRODUCTION, f.DeliveryHeld("window", 1e10), "no deployment window is open; the next one opens in 1 h")
+    api.tell()
+    assert "no deployment window is open" in run("status").out
+    api.scene.add(PRODUCTION, f.DeliveryResumed(), "what waits may go on")
+    api.tell()
+    assert "no deployment window is open" not in run("status").out
+
+
+def test_a_step_that_waits_for_a_person_is_approved(api: Api, run: Terminal) -> None:
+    refused = run("approve")
+    assert (refused.code, refused.err.splitlines()[0]) == (1, "error: no step waits for approval")
+    api.scene.add(PLACE, f.ApprovalAwaited(1), "step 2 waits for a person")
+    api.tell()
+    assert "waits for a person" in run("status").out
+    assert run("approve").code == 0
+    assert (api.last().object, api.last().fact) == (PLACE, f.ApproveRequested("ann"))
+
+
+def test_gates_holds_and_experiments_are_shown(api: Api, run: Terminal) -> None:
+    api.scene.add(PLACE, f.GateStarted("smoke", "gate/shop/production/4/1"), "")
+    api.scene.add(PLACE, f.RolloutHeld(), "refusals: its newest number is 61 s old, the limit is 60 s")
+    api.scene.add(PLACE, f.ExperimentJudged(1, {"short": "FAIL", "long": "PASS"}, ("short",)), "")
+    api.tell()
+    shown = run("status").out
+    assert "held  refusals: its newest number is 61 s old" in shown
+    assert "gate  smoke  trimtab logs gate/shop/production/4/1" in shown
+    assert "short FAIL (worse)  long PASS" in shown

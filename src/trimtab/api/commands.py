@@ -13,13 +13,19 @@ from trimtab.core.errors import failure
 from trimtab.core.model.facts import (
     AbortRequested,
     AppRegistered,
+    ApproveRequested,
     Fact,
+    FreezeRequested,
     PauseRequested,
+    PinRequested,
     PromoteRequested,
+    QuarantineLifted,
     Recorded,
     ResumeRequested,
     RollbackRequested,
     RunCancelRequested,
+    ThawRequested,
+    UnpinRequested,
 )
 from trimtab.core.model.identity import (
     NAME_PATTERN,
@@ -42,6 +48,24 @@ class Application(BaseModel):
     branch: str = "main"
     poll_url: str | None = None
     poll_interval_s: Annotated[float, Field(ge=1.0)] = 30.0
+
+
+class Pin(BaseModel):
+    """The release to stay on (a digest or the beginning of one); none: the live one."""
+
+    release: str | None = None
+
+
+class Freeze(BaseModel):
+    """`until`: when the freeze ends by itself (seconds since the epoch); none: when it is thawed."""
+
+    until: float | None = None
+
+
+class Trust(BaseModel):
+    """The release to be taken out of quarantine: a digest or the beginning of one."""
+
+    release: str
 
 
 class Rollback(BaseModel):
@@ -75,13 +99,14 @@ async def cancel(services: Wired, request: Request, app: str, number: int) -> Ac
 
 @routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)
 async def steer(services: Wired, request: Request, app: str, name: str, command: str) -> Accepted:
-    """Steer the rollout that is under way. `command`: `pause`, `resume`, `abort` or `promote`."""
+    """Steer the rollout that is under way. `command`: `pause`, `resume`, `abort`, `promote` or `approve`."""
     by: str = request.state.actor
     facts: dict[str, tuple[Fact, str]] = {
         "pause": (PauseRequested(by), "paused: the share stays, a rollback can still happen"),
         "resume": (ResumeRequested(by), "going on"),
         "abort": (AbortRequested(by), "going back to the stable release"),
         "promote": (PromoteRequested(by), "going to 100 % without waiting for evidence"),
+        "approve": (ApproveRequested(by), "approved: it goes on when the step's other conditions are met"),
     }
     if command not in facts:
         raise failure("not-found", f"there is no command {command}", f"one of: {', '.join(facts)}")
@@ -89,6 +114,8 @@ async def steer(services: Wired, request: Request, app: str, name: str, command:
     fact, said = facts[command]
     if command == "promote" and rollout.step is None:
         raise failure("conflict", "the candidate is not ready yet", "promote it once its first step has begun")
+    if command == "approve" and not rollout.awaiting_approval:
+        raise failure("conflict", "no step waits for approval", "`trimtab rollout` shows what it waits for")
     place = rollout_object(EnvironmentId(app, name), rollout.number)
     return _accept(services, place, fact, by, said)
 
@@ -107,6 +134,65 @@ async def rollback(services: Wired, request: Request, app: str, name: str, wante
     by = request.state.actor
     said = f"{environment} returns to {short(release)}"
     return _accept(services, environment.object_id, RollbackRequested(release, by), by, said)
+
+
+@routes.post("/apps/{app}/environments/{name}/pin", status_code=202)
+async def pin(services: Wired, request: Request, app: str, name: str, wanted: Pin) -> Accepted:
+    """Stay on a release until unpinned; another one than the live release is moved to at once."""
+    environment = EnvironmentId(app, name)
+    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    release = _release(services, app, wanted.release) if wanted.release else place.live
+    if release is None:
+        raise failure("conflict", f"{environment} runs no release yet")
+    if release != place.live:
+        await services.artifacts.manifest(release)
+    by, said = request.state.actor, f"{environment} stays on {short(release)}"
+    return _accept(services, environment.object_id, PinRequested(release, by), by, said)
+
+
+@routes.post("/apps/{app}/environments/{name}/unpin", status_code=202)
+async def unpin(services: Wired, request: Request, app: str, name: str) -> Accepted:
+    """Let newer releases in again."""
+    environment = EnvironmentId(app, name)
+    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    if place.pinned is None:
+        raise failure("conflict", f"{environment} is not pinned")
+    by = request.state.actor
+    return _accept(services, environment.object_id, UnpinRequested(by), by, f"{environment} is not pinned any more")
+
+
+@routes.post("/apps/{app}/environments/{name}/freeze", status_code=202)
+async def freeze(services: Wired, request: Request, app: str, name: str, wanted: Freeze) -> Accepted:
+    """Let no rollout begin by itself, until then or until it is thawed."""
+    environment = EnvironmentId(app, name)
+    found(services.board().environment(environment), f"{app} has no environment {name}")
+    if wanted.until is not None and wanted.until <= services.clock.now():
+        raise failure("conflict", "the freeze would be over already", "name a time that is yet to come")
+    by, said = request.state.actor, f"nothing is deployed to {environment} by itself"
+    return _accept(services, environment.object_id, FreezeRequested(wanted.until, by), by, said)
+
+
+@routes.post("/apps/{app}/environments/{name}/thaw", status_code=202)
+async def thaw(services: Wired, request: Request, app: str, name: str) -> Accepted:
+    """End a freeze that was made by hand."""
+    environment = EnvironmentId(app, name)
+    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    if not place.frozen:
+        raise failure("conflict", f"{environment} was not frozen by hand")
+    by = request.state.actor
+    return _accept(services, environment.object_id, ThawRequested(by), by, f"{environment} is not frozen any more")
+
+
+@routes.post("/apps/{app}/environments/{name}/quarantine/lift", status_code=202)
+async def lift_quarantine(services: Wired, request: Request, app: str, name: str, wanted: Trust) -> Accepted:
+    """Trust a release again that was proven worse; it is deployed when it is offered next."""
+    environment = EnvironmentId(app, name)
+    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    release = _release(services, app, wanted.release)
+    if release not in place.quarantined:
+        raise failure("conflict", f"{short(release)} is not in quarantine in {environment}")
+    by, said = request.state.actor, f"{short(release)} may be deployed to {environment} again"
+    return _accept(services, environment.object_id, QuarantineLifted(release, by), by, said)
 
 
 def _accept(services: Services, place: str, fact: Fact, by: str, said: str) -> Accepted:

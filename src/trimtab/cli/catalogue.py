@@ -33,12 +33,20 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "history": Entry("Show what happened, and why.", "history:history"),
     },
     "Steer": {
+        "approve": Entry("Let a step go on that waits for a person.", "steer:approve"),
         "promote": Entry("Take the candidate to 100 % without waiting for evidence.", "steer:promote"),
         "pause": Entry("Keep the rollout at its present share.", "steer:pause"),
         "resume": Entry("Let a paused rollout go on.", "steer:resume"),
         "abort": Entry("Take the rollout back to the stable release.", "steer:abort"),
         "rollback": Entry("Return to an earlier release at once.", "steer:rollback"),
         "cancel": Entry("Stop a run of the pipeline.", "steer:cancel"),
+    },
+    "Hold": {
+        "pin": Entry("Keep an environment on one release.", "hold:pin"),
+        "unpin": Entry("Let newer releases in again.", "hold:unpin"),
+        "freeze": Entry("Let no rollout begin by itself.", "hold:freeze"),
+        "thaw": Entry("End a freeze.", "hold:thaw"),
+        "quarantine": Entry("List releases that were proven worse, or trust one again.", "hold:quarantine"),
     },
     "More": {
         "completion": Entry("Print the completion script of a shell.", "completion:completion"),
@@ -49,6 +57,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
 GROUPS: dict[str, dict[str, Entry]] = {
     "apps": {
         "add": Entry("Add an application: pushed to Trimtab, or polled.", "apps:add"),
+    },
+    "quarantine": {
+        "list": Entry("List the releases in quarantine.", "hold:list_quarantine"),
+        "lift": Entry("Trust a release again that was proven worse.", "hold:lift"),
     },
     "rollout": {
         "list": Entry("List the newest rollouts of an environment.", "rollout:list_rollouts"),

@@ -12,6 +12,8 @@ import click
 from rich.console import Console, RenderableType
 
 from trimtab.cli.pictures.draw import lines
+from trimtab.cli.plain import clean
+from trimtab.views.model import Accepted
 
 PIPE_WIDTH = 120
 """Where nothing says how wide the output may be."""
@@ -53,6 +55,14 @@ def console() -> Console:
 def pipe_width() -> int:
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isdigit() and int(columns) > 0 else PIPE_WIDTH
+
+
+def show_accepted(accepted: Accepted, as_json: bool) -> None:
+    """What a command that steers has set going."""
+    if as_json:
+        show_json(accepted)
+    else:
+        say(f"{clean(accepted.object)}: {clean(accepted.said)}")
 
 
 def say(text: str) -> None:

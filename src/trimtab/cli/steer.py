@@ -1,15 +1,20 @@
-"""`trimtab promote`, `pause`, `resume`, `abort`, `rollback` and `cancel`"""
+"""`trimtab approve`, `promote`, `pause`, `resume`, `abort`, `rollback` and `cancel`"""
 
 from __future__ import annotations
 
 import click
 
 from trimtab.cli.command import application, command, environment
-from trimtab.cli.output import say, show_json
-from trimtab.cli.plain import clean
+from trimtab.cli.output import show_accepted
 from trimtab.cli.session import Session
 from trimtab.client.client import RolloutCommand
-from trimtab.views.model import Accepted
+
+
+@command("approve", example="trimtab approve --env production")
+@environment
+def approve(session: Session, as_json: bool) -> None:
+    """Only while a step waits for it; the step's other conditions still hold."""
+    _steer(session, "approve", as_json)
 
 
 @command("promote", example="trimtab promote --env production")
@@ -45,7 +50,7 @@ def abort(session: Session, as_json: bool) -> None:
 @click.argument("release", required=False, metavar="[RELEASE]")
 def rollback(session: Session, release: str | None, as_json: bool) -> None:
     """RELEASE is a digest or its beginning (at least 4 digits); without it: the one before the live one."""
-    _show(session.client.rollback(session.app, session.environment, release), as_json)
+    show_accepted(session.client.rollback(session.app, session.environment, release), as_json)
 
 
 @command("cancel", example="trimtab cancel 12")
@@ -53,15 +58,8 @@ def rollback(session: Session, release: str | None, as_json: bool) -> None:
 @click.argument("number", metavar="RUN", type=click.IntRange(min=1))
 def cancel(session: Session, number: int, as_json: bool) -> None:
     """Its steps are stopped; nothing is released."""
-    _show(session.client.cancel(session.app, number), as_json)
+    show_accepted(session.client.cancel(session.app, number), as_json)
 
 
 def _steer(session: Session, word: RolloutCommand, as_json: bool) -> None:
-    _show(session.client.steer(session.app, session.environment, word), as_json)
-
-
-def _show(accepted: Accepted, as_json: bool) -> None:
-    if as_json:
-        show_json(accepted)
-    else:
-        say(f"{clean(accepted.object)}: {clean(accepted.said)}")
+    show_accepted(session.client.steer(session.app, session.environment, word), as_json)

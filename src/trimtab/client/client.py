@@ -28,7 +28,7 @@ EVENT_SILENCE_S = 45.0
 """The server says something at least every 15 s; a stream that is silent for this long is dead."""
 RECONNECT_EVERY_S = 0.5
 
-RolloutCommand = Literal["pause", "resume", "abort", "promote"]
+RolloutCommand = Literal["pause", "resume", "abort", "promote", "approve"]
 
 
 class TrimtabClient:
@@ -123,6 +123,31 @@ class TrimtabClient:
     def rollback(self, app: str, environment: str, release: str | None = None) -> Accepted:
         """Return to `release` (a digest or its beginning; None: the one before the live one)."""
         path = _path("apps", app, "environments", environment, "rollback")
+        return self._transport.post(Accepted, path, {"release": release})
+
+    def pin(self, app: str, environment: str, release: str | None = None) -> Accepted:
+        """Stay on `release` (a digest or its beginning; None: the live one)."""
+        return self._transport.post(
+            Accepted, _path("apps", app, "environments", environment, "pin"), {"release": release}
+        )
+
+    def unpin(self, app: str, environment: str) -> Accepted:
+        """Let newer releases in again."""
+        return self._transport.post(Accepted, _path("apps", app, "environments", environment, "unpin"))
+
+    def freeze(self, app: str, environment: str, until: float | None = None) -> Accepted:
+        """Let no rollout begin by itself until then (seconds since the epoch; None: until it is thawed)."""
+        return self._transport.post(
+            Accepted, _path("apps", app, "environments", environment, "freeze"), {"until": until}
+        )
+
+    def thaw(self, app: str, environment: str) -> Accepted:
+        """End a freeze that was made by hand."""
+        return self._transport.post(Accepted, _path("apps", app, "environments", environment, "thaw"))
+
+    def lift_quarantine(self, app: str, environment: str, release: str) -> Accepted:
+        """Trust a release again that was proven worse."""
+        path = _path("apps", app, "environments", environment, "quarantine", "lift")
         return self._transport.post(Accepted, path, {"release": release})
 
     # --- streams ---

@@ -9,6 +9,7 @@ from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, kind_of, parse_environment, run_object
 from trimtab.core.model.specification import Specification
+from trimtab.views.holds import hold
 from trimtab.views.model import (
     AppView,
     EnvironmentView,
@@ -194,7 +195,9 @@ class Board:
             case f.ProblemCleared(code=code):
                 self._clear(environment, code)
             case _:
-                pass
+                known = self._environments.get(environment.object_id)
+                known = known or EnvironmentView(environment.app, environment.name)
+                self._environments[environment.object_id] = hold(known, recorded)
 
     def _found(self, environment: EnvironmentId, problem: Problem) -> None:
         self._clear(environment, problem.code)

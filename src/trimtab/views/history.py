@@ -85,6 +85,30 @@ def _of_environment(fact: f.Fact) -> str:
         case f.ProblemCleared(code=code):
             return f"problem gone: {code}"
         case _:
+            return _of_holds(fact)
+
+
+def _of_holds(fact: f.Fact) -> str:
+    match fact:
+        case f.PinRequested(release=release, by=by):
+            return f"pinned to {short(release) if release else 'the live release'} by {by}"
+        case f.UnpinRequested(by=by):
+            return f"unpinned by {by}"
+        case f.FreezeRequested(by=by):
+            return f"frozen by {by}"
+        case f.ThawRequested(by=by):
+            return f"thawed by {by}"
+        case f.ReleaseQuarantined(release=release):
+            return f"{short(release)} in quarantine"
+        case f.QuarantineLifted(release=release, by=by):
+            return f"{short(release)} out of quarantine by {by}"
+        case f.ReleaseRefused(release=release):
+            return f"release {short(release)} refused"
+        case f.DeliveryHeld(cause=cause):
+            return f"deliveries held ({cause})"
+        case f.DeliveryResumed():
+            return "deliveries go on"
+        case _:
             return ""
 
 

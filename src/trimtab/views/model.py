@@ -111,6 +111,17 @@ class EnvironmentView:
     rollout: RolloutView | None = None
     """The one under way, else the last one."""
     problems: tuple[Problem, ...] = ()
+    pinned: Digest | None = None
+    """The release that the environment stays on until it is unpinned."""
+    frozen: bool = False
+    """By hand, until it is thawed or until `frozen_until`."""
+    frozen_until: float | None = None
+    held: str = ""
+    """Why what waits is not deployed yet; empty when nothing is held."""
+    held_until: float | None = None
+    """When that is over, if it is known."""
+    quarantined: tuple[Digest, ...] = ()
+    """Releases that were proven worse here, newest first: never deployed again by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

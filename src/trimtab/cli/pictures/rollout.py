@@ -87,9 +87,28 @@ def rollout_picture(rollout: RolloutView, now: float, width: int) -> RenderableT
         parts.append(Padding(_bars(rollout, now, BAR_CELLS if width >= NARROW_BELOW else NARROW_BAR_CELLS), INDENT))
     if rollout.candidate.requests or rollout.baseline.requests:
         parts.append(Padding(_arms(rollout), INDENT))
+    parts += [Padding(line, INDENT) for line in _waits(rollout)]
     if rollout.reason:
         parts.append(Padding(Text(clean(rollout.reason)), INDENT))
     return Group(*parts)
+
+
+def _waits(rollout: RolloutView) -> Iterator[Text]:
+    """What it waits for besides time, requests and evidence; and what an experiment has shown."""
+    if rollout.held:
+        yield joined(Text("‖ held", style=CARE), clean(rollout.held))
+    if rollout.gate and not rollout.ended:
+        yield joined(
+            Text("◐ gate", style=ACTIVE), clean(rollout.gate), Text(f"trimtab logs {rollout.gate_process}", DIM)
+        )
+    if rollout.awaiting_approval:
+        yield joined(Text("‖ waits for a person", style=CARE), "trimtab approve")
+    if rollout.experiment:
+        said = (
+            f"{clean(name)} {verdict}{' (worse)' if name in rollout.experiment_worse else ''}"
+            for name, verdict in rollout.experiment.items()
+        )
+        yield joined(Text("experiment", style=DIM), *said)
 
 
 def _bars(rollout: RolloutView, now: float, cells: int) -> Table:
@@ -126,6 +145,10 @@ def _step_measure(rollout: RolloutView, index: int, held_s: float) -> tuple[str,
     ]
     held_s = min(held_s, wanted.hold_s)
     remark = f"{held_s:.0f} of {wanted.hold_s:g} s, {rollout.step_requests} of {count(wanted.requests, 'request')}"
+    if wanted.name:
+        remark = f"{clean(wanted.name)}: {remark}"
+    if wanted.mirror is not None:
+        remark += f", {wanted.mirror.share_pct:g} % mirrored"
     return f"step {index + 1} of {len(rollout.steps)}", 100.0 * min(shares), ACTIVE, remark
 
 
@@ -147,6 +170,8 @@ def _arms(rollout: RolloutView) -> Table:
         failed = f"{arm.errors:,} failed ({percent(arm.errors / arm.requests)})" if arm.requests else ""
         p95 = f"p95 {milliseconds(arm.p95_ms)}" if arm.p95_ms is not None else ""
         grid.add_row(label, count(arm.requests, "request"), failed, p95)
+    for metric, (candidate, stable) in rollout.own.items():
+        grid.add_row(clean(metric), f"{candidate:.4g}", f"stable {stable:.4g}", "")
     return grid
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,6 +12,8 @@ from trimtab.cli.pictures.rollout import rollout_line, rollout_picture
 from trimtab.cli.pictures.run import steps_line
 from trimtab.cli.pictures.table import table
 from trimtab.cli.pictures.words import (
+    BAD,
+    CARE,
     DIM,
     GAP,
     NAME,
@@ -113,12 +115,27 @@ def _add_environment(
     branch = tree.add(joined(Text(place.name, style=STRONG), Text(place.address, style=DIM), live_text(place, now)))
     for problem in place.problems:
         branch.add(problem_lines(problem))
+    for line in _holds(place, now):
+        branch.add(line)
     if place.rollout is not None:
         settled = place.rollout.ended and place.rollout.status == "promoted"
         picture = rollout_line if settled else None
         branch.add(picture(place.rollout, now) if picture else rollout_picture(place.rollout, now, width - GUIDE_CELLS))
     for instance in instances:
         branch.add(_instance_line(instance, f"{place.app}/{place.name}", now))
+
+
+def _holds(place: EnvironmentView, now: float) -> Iterator[Text]:
+    """Why nothing, or not everything, is deployed here by itself."""
+    if place.pinned is not None:
+        yield joined(Text("⚲ pinned to", style=CARE), name(place.pinned))
+    if place.frozen:
+        until = f"for another {span(place.frozen_until - now)}" if place.frozen_until else "until `trimtab thaw`"
+        yield joined(Text("❄ frozen", style=CARE), Text(until, style=DIM))
+    if place.held:
+        yield joined(Text("‖ waiting", style=CARE), clean(place.held))
+    if place.quarantined:
+        yield joined(Text("⊘ quarantine", style=BAD), *(name(release) for release in place.quarantined[:5]))
 
 
 def _instance_line(instance: InstanceView, environment: str, now: float) -> RenderableType:
