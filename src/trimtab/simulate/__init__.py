@@ -1,0 +1,1 @@
+"""Rollouts simulated in thousands, decided by the rule that decides real ones."""
