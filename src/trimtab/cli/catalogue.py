@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Begin": {
         "init": Entry("Write a commented trimtab.yaml for this folder.", "init:init"),
         "validate": Entry("Check trimtab.yaml and show all its problems.", "validate:validate"),
+        "simulate": Entry("Tell how soon a rollout would have a verdict.", "simulate:simulate"),
         "up": Entry("Run the controller, the gateway and the API.", "up:up"),
         "down": Entry("Stop Trimtab, and everything that it runs.", "up:down"),
         "apps": Entry("List the applications, or add one.", "apps:apps"),

@@ -103,6 +103,9 @@ class RequestTraffic:
     def _arm(self, does: Behaviour, expected: Array) -> tuple[Array, Array]:
         """Requests, and bad events in one row for each metric."""
         beyond = exceedances(self._quantiles, does.slow_times)
+        # Failed requests count as fast: there is room for the others only beside them.
+        room = min(1.0, (1.0 - does.errors) / max(beyond, default=1.0))
+        beyond = tuple(share * room for share in beyond)
         failed = self._chance.poisson(does.errors * expected)
         rows, slower = [failed] if self._errors else [], np.zeros_like(failed)
         # From the highest quantile down: what is beyond it is beyond all the lower ones, too.
