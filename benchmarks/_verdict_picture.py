@@ -9,11 +9,14 @@ import matplotlib
 
 from benchmarks._verdict_runs import wald_bound_requests
 from benchmarks._verdict_tables import OURS, WATCHED, Cells
-from benchmarks._verdict_worlds import NULLS, SEVERITY, SPLITS, WORSE
+from benchmarks._verdict_worlds import NULLS, PLAIN, SEVERITY, SPLITS, WORSE
 from benchmarks.rivals.settings import RIVALS
 
 COLOURS = {OURS: "#0b7a3b", "Argo Rollouts": "#ef6c00", "Flagger": "#1565c0", "Kayenta": "#c62828", "PipeCD": "#6a1b9a"}
 STYLES = ("-", "--", ":")
+LEAST_PCT = 0.05
+TOO_OFTEN_PCT = 5.0
+"""Rules that are wrong about more healthy releases than this are drawn faintly where it is about speed."""
 
 
 def draw(cells: Cells, file: Path) -> None:
@@ -45,15 +48,24 @@ def _looks() -> list[tuple[str, dict[str, Any]]]:
 
 
 def _false_rollbacks(cells: Cells, panel: Any) -> None:
-    places = range(len(NULLS))
-    for name, look in _looks():
-        values = [max(0.05, cells[name, world.name].rolled_back_pct) for world in NULLS]
-        panel.plot(values, places, **look)
+    looks = _looks()
+    for index, (name, look) in enumerate(looks):
+        # One above the other, so that those with the same value are all seen.
+        places = [place + 0.7 * (index / (len(looks) - 1) - 0.5) for place in range(len(NULLS))]
+        values = [max(LEAST_PCT, cells[name, world.name].rolled_back_pct) for world in NULLS]
+        filled = "none" if look["linestyle"] != "-" else look["color"]
+        size = 8 if name == OURS else 5
+        panel.plot(values, places, "o", color=look["color"], markerfacecolor=filled, markersize=size)
+    for edge in range(1, len(NULLS)):
+        panel.axhline(edge - 0.5, color="#eeeeee", linewidth=1)
     panel.axvline(1.0, color="#888888", linewidth=1)
     panel.set(
-        xscale="log", xlim=(0.04, 130), title="Healthy releases rolled back", xlabel="% of rollouts (0.05: or less)"
+        xscale="log",
+        xlim=(0.04, 130),
+        title="Healthy releases rolled back",
+        xlabel="% of rollouts (0.05: or less); hollow: other settings",
     )
-    panel.set_yticks(list(places), [world.name for world in NULLS])
+    panel.set_yticks(list(range(len(NULLS))), [world.name for world in NULLS])
     panel.invert_yaxis()
 
 
@@ -63,7 +75,9 @@ def _speed(cells: Cells, panel: Any) -> None:
     for name, look in _looks():
         caught = [cells[name, world.name] for world in worlds]
         minutes = [cell.mean_minutes if cell.rolled_back_pct >= 50 else float("nan") for cell in caught]
-        panel.plot(ratios, minutes, **look)
+        healthy = next(world for world in PLAIN if world.share == SPLITS[WATCHED])
+        hasty = cells[name, healthy.name].rolled_back_pct > TOO_OFTEN_PCT
+        panel.plot(ratios, minutes, alpha=0.3 if hasty else 1.0, **look)
     least = [wald_bound_requests(world) / (world.rate * world.share * 60.0) for world in worlds]
     panel.plot(ratios, least, color="#000000", linewidth=1, linestyle=(0, (1, 1)))
     panel.annotate("least possible", (ratios[2], least[2]), (2.2, 0.28), fontsize=9)

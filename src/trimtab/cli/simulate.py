@@ -114,5 +114,5 @@ def _notes(place: EnvironmentSpec, users: int | None) -> list[str]:
     if any(step.experiment and step.experiment.variants for step in steps):
         notes.append("of an experiment only the candidate itself is followed, not its variants")
     if users and place.analysis.unit != "user":
-        notes.append("users fail on all their requests, but requests are counted: `unit: user` in the analysis is safe")
+        notes.append("the analysis counts requests, but those of one user fail together: let it count users")
     return notes

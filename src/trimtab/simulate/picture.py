@@ -10,6 +10,8 @@ from trimtab.core.errors import failure
 from trimtab.simulate.answers import Answer, Range
 
 KINDS = (".svg", ".png")
+SELDOM_PCT = 1.0
+"""What happens less often is not drawn: a few rollouts have no telling median."""
 _RED, _GREEN, _GREY = "#c62828", "#2e7d32", "#bdbdbd"
 
 
@@ -36,7 +38,7 @@ def draw(found: Sequence[Answer], title: str, file: Path) -> None:
     from matplotlib.figure import Figure
 
     rcParams["svg.hashsalt"] = "trimtab"  # the same answers give the same file
-    figure = Figure(figsize=(11, 1.8 + 0.5 * len(found)), layout="constrained")
+    figure = Figure(figsize=(11, 1.8 + 0.6 * len(found)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11)
     ends, times = figure.subplots(1, 2, sharey=True)
@@ -68,16 +70,18 @@ def _draw_ends(found: Sequence[Answer], panel: Any) -> None:
 def _draw_times(found: Sequence[Answer], panel: Any) -> None:
     """A dot at the median, a line to where nine in ten are through."""
     for place, each in enumerate(found):
-        for when, colour, shift in ((each.minutes_to_catch, _RED, -0.1), (each.minutes_to_promote, _GREEN, 0.1)):
-            often = each.caught_pct if colour == _RED else each.promoted_pct
-            if when is not None and often >= 1.0:
-                _draw_range(panel, place + shift, when, colour)
+        if each.minutes_to_catch is not None and each.caught_pct >= SELDOM_PCT:
+            _draw_range(panel, place - 0.12, each.minutes_to_catch, _RED, 5)
+        if each.minutes_to_promote is not None and each.promoted_pct >= SELDOM_PCT:
+            _draw_range(panel, place + 0.12, each.minutes_to_promote, _GREEN, -13)
     panel.set(xlabel="minutes: median, and nine in ten", title="When", xscale="log")
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     panel.grid(axis="x", color="#eeeeee")
 
 
-def _draw_range(panel: Any, place: float, when: Range, colour: str) -> None:
+def _draw_range(panel: Any, place: float, when: Range, colour: str, words_above: int) -> None:
     panel.plot([when.median, when.p90], [place, place], color=colour, linewidth=2)
     panel.plot([when.median], [place], color=colour, marker="o")
-    panel.annotate(f"{when.median:.2g} min", (when.median, place), (0, 4), textcoords="offset points", fontsize=8)
+    panel.annotate(
+        f"{when.median:.2g} min", (when.median, place), (0, words_above), textcoords="offset points", fontsize=8
+    )

@@ -116,7 +116,8 @@ class RequestTraffic:
             so_far = max(so_far, share)
             by_quantile.insert(0, slower)
         fast = self._chance.poisson(max(0.0, 1.0 - so_far - does.errors) * expected)
-        return failed + slower + fast, np.stack(rows + by_quantile).astype(float)
+        bad = np.array(rows + by_quantile, dtype=float).reshape(-1, len(failed))
+        return failed + slower + fast, bad
 
 
 def exceedances(quantiles: tuple[float, ...], slow_times: float) -> tuple[float, ...]:
