@@ -57,6 +57,8 @@ def test_ramps_take_their_time_and_share() -> None:
     endings = roll_out(RolloutStep(50.0, 10.0, 0, ramp_s=60.0))
     assert endings.seconds == pytest.approx(70.0, abs=2.0)
     assert endings.requests.mean() == pytest.approx(100.0 * (0.25 * 60 + 0.5 * 10), rel=0.1)
+    later = roll_out(RolloutStep(10.0, 0.0, 0), RolloutStep(50.0, 10.0, 0, ramp_s=60.0))
+    assert later.seconds == pytest.approx(70.0, abs=3.0)
     last = roll_out(RolloutStep(50.0, 10.0, 0), ramp_s=60.0)
     assert last.seconds == pytest.approx(70.0, abs=2.0)
 
