@@ -18,11 +18,9 @@ service:
   command: serve
 environments:
   staging: {port: 8081, strategy: instant}
-  production:
-    port: 8080
-    strategy: {canary: {steps: [{weight: 10%, hold: 10s}, {weight: 50%, hold: 10s}], deadline: 4m}}
+  production: {port: 8080, strategy: canary}
 """
-QUICKLY = ("--runs", "60", "--rate", "100", "--errors", "1")
+QUICKLY = ("--runs", "60", "--rate", "200", "--errors", "1")
 
 
 @pytest.fixture(autouse=True)
