@@ -134,7 +134,7 @@ def _promotion(cells: Cells) -> Iterator[str]:
         cell, false = cells[promotion(OURS), equal.name], cells[promotion(OURS), margin.name]
         minutes = f"{cell.promoted_median_minutes:.1f} | {cell.promoted_mean_minutes:.1f}"
         yield f"| {split} | {minutes} | {_pct(false.promoted_pct)} % |"
-    without = ", ".join(rule.name.partition(",")[0] for rule in RIVALS if rule.promotes_without_data)
+    without = ", ".join(rule.name.partition(" <=")[0] for rule in RIVALS if rule.promotes_without_data)
     yield f"\nWithout a request on the candidate nothing is ever promoted. A stage that passes on no data: {without}.\n"
 
 
