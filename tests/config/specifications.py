@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from trimtab.config.metrics import MetricKind
 from trimtab.config.quantities import show_duration
 from trimtab.core.model.specification import (
     AnalysisSpec,
+    BudgetSpec,
     EnvironmentSpec,
     ErrorsSpec,
+    FreezeSpec,
+    GroupSpec,
     LatencySpec,
+    MetricSpec,
     ReleaseSpec,
     ServiceSpec,
+    SourceSpec,
     Specification,
     StepSpec,
     StickySpec,
+    WindowSpec,
 )
-from trimtab.core.model.strategy import RolloutStep, StrategySpec
+from trimtab.core.model.strategy import GateSpec, Match, MirrorSpec, RolloutStep, StrategySpec
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
@@ -55,40 +64,139 @@ LATENCY = st.builds(
     floor_ms=st.integers(0, 1000).map(float),
     measure=st.sampled_from(["total", "first_byte"]),
 )
+QUERIES = st.sampled_from(["q", 'sum(x{r="$release"})', "select 1 where at >= $since"])
+SOURCES = st.builds(
+    SourceSpec,
+    kind=st.sampled_from(["prometheus", "json", "datadog", "cloudwatch"]),
+    url=st.just("https://example.com/x"),
+    headers=st.sampled_from([{}, {"Authorization": "Bearer ${TOKEN}"}]),
+    every_s=seconds(1, 5),
+    timeout_s=seconds(1, 5),
+    fresh_s=seconds(10, 600),
+)
+
+
+@st.composite
+def metrics(draw: st.DrawFn) -> MetricSpec:
+    kinds: tuple[MetricKind, ...] = ("events", "score", "rate")
+    kind = draw(st.sampled_from(kinds))
+    names = {"events": ("bad", "all"), "score": ("scores",), "rate": ("bad",)}[kind]
+    source = replace(draw(SOURCES), queries={name: draw(QUERIES) for name in names})
+    if kind == "score":
+        return MetricSpec(draw(NAMES), kind, source, margin=draw(st.sampled_from([0.01, 0.1])))
+    acceptable = draw(st.sampled_from([0.0, 2.0])) if kind == "events" else 0.0
+    return MetricSpec(draw(NAMES), kind, source, draw(MARGINS), acceptable)
+
+
 ANALYSES = st.builds(
     AnalysisSpec,
     errors=st.none() | ERRORS,
     latency=st.none() | LATENCY,
+    metrics=st.lists(
+        metrics().filter(lambda metric: metric.name not in ("errors", "answers", "latency")),
+        max_size=2,
+        unique_by=lambda metric: metric.name,
+    ).map(tuple),
+    unit=st.sampled_from(["request", "user"]),
+    split_check=st.booleans(),
     false_rollback_pct=percents(0.01, 50),
     false_promotion_pct=percents(0.01, 50),
 )
 
 
+MATCHES = st.builds(
+    Match, st.sampled_from(["header", "cookie", "query"]), st.just("x-beta"), st.just("present")
+) | st.builds(
+    Match,
+    st.sampled_from(["header", "cookie", "query"]),
+    st.just("x-beta"),
+    st.sampled_from(["exact", "prefix", "regex"]),
+    st.sampled_from(["1", "red|blue"]),
+)
+SEGMENTS = st.lists(st.lists(MATCHES, min_size=1, max_size=2).map(tuple), max_size=2, unique=True).map(tuple)
+MIRRORS = st.builds(
+    MirrorSpec,
+    percents(1, 100),
+    st.sampled_from(["none", "status", "exact", "json", "similar"]),
+    st.sampled_from([(), ("usage.total_tokens", "choices.*.id")]),
+    percents(1, 100),
+    percents(1, 99),
+)
+GATES = st.builds(
+    GateSpec, st.just("smoke"), run=COMMANDS, timeout_s=seconds(1, 600), every_s=seconds(1, 60)
+) | st.builds(
+    GateSpec,
+    st.just("smoke"),
+    url=st.just("https://example.com/gate"),
+    method=st.sampled_from(["GET", "POST"]),
+    headers=st.sampled_from([{}, {"X-Token": "${TOKEN}"}]),
+)
+
+
 @st.composite
-def strategies(draw: st.DrawFn) -> StrategySpec:
+def steps(draw: st.DrawFn, weight: float) -> RolloutStep:
+    return RolloutStep(
+        weight,
+        draw(seconds(0, 600)),
+        draw(st.integers(0, 1000)),
+        evidence=draw(st.booleans()),
+        gate=draw(st.none() | GATES),
+        approve=draw(st.booleans()),
+        segments=draw(SEGMENTS),
+        mirror=draw(st.none() | MIRRORS),
+        candidate_replicas=draw(st.integers(1, 9)),
+        ramp_s=draw(seconds(0, 60)),
+        name=draw(st.just("") | NAMES),
+    )
+
+
+@st.composite
+def strategies(draw: st.DrawFn, *, judged: bool) -> StrategySpec:
     if draw(st.booleans()):
         return StrategySpec(kind="instant", steps=())
     weights = sorted(draw(st.sets(percents(0.01, 100), min_size=1, max_size=4)))
-    steps = tuple(RolloutStep(weight, draw(seconds(0, 600)), draw(st.integers(0, 1000))) for weight in weights)
-    return StrategySpec(kind="canary", steps=steps, deadline_s=draw(seconds(2401, 10_000)))
+    drawn = [draw(steps(weight)) for weight in weights]
+    return StrategySpec(
+        kind="canary",
+        steps=tuple(step if judged else replace(step, evidence=False) for step in drawn),
+        deadline_s=draw(seconds(2401, 10_000)),
+        progress_deadline_s=draw(seconds(1, 600)),
+        ramp_s=draw(seconds(0, 60)),
+        scale_down_delay_s=draw(seconds(0, 600)),
+        rollback_window=draw(st.integers(0, 50)),
+    )
+
+
+WINDOWS = st.builds(
+    WindowSpec, st.just("FREQ=WEEKLY;BYDAY=MO,TU"), st.just("2026-01-05T09:00:00"), seconds(60, 86_400), st.just("UTC")
+)
+FREEZES = st.integers(0, 10**9).map(lambda begin: FreezeSpec(float(begin), float(begin + 3600), "sale"))
+GROUPS = st.builds(
+    GroupSpec, st.just("checkout"), st.just(("cart/production", "pay/production")), gather_s=seconds(0, 600)
+)
 
 
 @st.composite
 def environments(draw: st.DrawFn) -> tuple[EnvironmentSpec, ...]:
     names = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
     ports = draw(st.lists(st.integers(1, 65_535), min_size=len(names), max_size=len(names), unique=True))
+    analyses = [draw(ANALYSES) for _ in names]
     return tuple(
         EnvironmentSpec(
             name=name,
             port=port,
             host=draw(HOSTS),
-            strategy=draw(strategies()),
-            analysis=draw(ANALYSES),
+            strategy=draw(strategies(judged=bool(analysis.errors or analysis.latency or analysis.metrics))),
+            analysis=analysis,
+            windows=draw(st.lists(WINDOWS, max_size=1).map(tuple)),
+            freezes=draw(st.lists(FREEZES, max_size=2).map(tuple)),
+            budget=draw(st.none() | st.builds(BudgetSpec, percents(1, 99), st.integers(1, 90))),
+            group=draw(st.none() | GROUPS),
             env=draw(VARIABLES),
             replicas=draw(st.none() | st.integers(1, 100)),
             sticky=draw(st.none() | st.builds(StickySpec, st.sampled_from(["cookie", "header"]), st.just("X-User"))),
         )
-        for name, port in zip(names, ports, strict=True)
+        for name, port, analysis in zip(names, ports, analyses, strict=True)
     )
 
 
@@ -190,17 +298,104 @@ def _environment(spec: EnvironmentSpec) -> dict[str, Any]:
         env=dict(spec.env),
         replicas=spec.replicas,
         sticky={spec.sticky.kind: spec.sticky.name} if spec.sticky else None,
+        windows=[
+            {"rule": window.rule, "start": window.start, "for": window.for_s, "zone": window.zone}
+            for window in spec.windows
+        ],
+        freezes=[
+            {"from": _moment(freeze.begin), "to": _moment(freeze.end), "reason": freeze.reason}
+            for freeze in spec.freezes
+        ],
+        budget={"objective": f"{spec.budget.objective_pct}%", "days": spec.budget.days} if spec.budget else None,
+        group=_group(spec.group) if spec.group else None,
     )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _group(group: GroupSpec) -> dict[str, Any]:
+    return {"name": group.name, "members": list(group.members), "gather": show_duration(group.gather_s)}
 
 
 def _strategy(strategy: StrategySpec) -> Any:
     if strategy.kind == "instant":
         return "instant"
-    steps = [
-        {"weight": f"{step.weight_pct}%", "hold": show_duration(step.hold_s), "requests": step.requests}
-        for step in strategy.steps
-    ]
-    return {"canary": {"steps": steps, "deadline": strategy.deadline_s}}
+    return {
+        "canary": {
+            "steps": [_rollout_step(step) for step in strategy.steps],
+            "deadline": strategy.deadline_s,
+            "progress_deadline": strategy.progress_deadline_s,
+            "ramp": strategy.ramp_s,
+            "scale_down_delay": strategy.scale_down_delay_s,
+            "rollback_window": strategy.rollback_window,
+        }
+    }
+
+
+def _rollout_step(step: RolloutStep) -> dict[str, Any]:
+    return _given(
+        weight=f"{step.weight_pct}%",
+        hold=show_duration(step.hold_s),
+        requests=step.requests,
+        evidence=step.evidence,
+        gate=_gate(step.gate) if step.gate else None,
+        approve=step.approve,
+        match=[{"all": [_match(match) for match in segment]} for segment in step.segments] or "everybody",
+        mirror=_mirror(step.mirror) if step.mirror else False,
+        scale=step.candidate_replicas,
+        ramp=show_duration(step.ramp_s),
+        name=step.name or None,
+    )
+
+
+def _gate(gate: GateSpec) -> dict[str, Any]:
+    return _given(
+        name=gate.name,
+        run=gate.run,
+        url=gate.url,
+        method=gate.method,
+        headers=dict(gate.headers),
+        timeout=show_duration(gate.timeout_s),
+        every=show_duration(gate.every_s),
+    )
+
+
+def _match(match: Match) -> dict[str, Any]:
+    how: dict[str, Any] = (
+        {} if match.how == "present" else {"equals" if match.how == "exact" else match.how: match.value}
+    )
+    return {match.source: match.name, **how}
+
+
+def _mirror(mirror: MirrorSpec) -> dict[str, Any]:
+    return {
+        "share": f"{mirror.share_pct}%",
+        "compare": mirror.compare,
+        "ignore": list(mirror.ignore),
+        "alike": f"{mirror.alike_pct}%",
+        "acceptable": f"{mirror.acceptable_pct}%",
+    }
+
+
+def _metric(metric: MetricSpec) -> dict[str, Any]:
+    source, queries = metric.source, metric.source.queries
+    said: dict[str, Any] = {
+        "events": dict(queries) if metric.kind == "events" else None,
+        "score": queries.get("scores"),
+        "rate": queries["bad"] if metric.kind == "rate" else None,
+    }
+    return _given(
+        **said,
+        **{source.kind: source.url},
+        headers=dict(source.headers),
+        margin=metric.margin if metric.kind == "score" else metric.margin_ratio,
+        acceptable=f"{metric.acceptable_pct}%" if metric.acceptable_pct else None,
+        every=show_duration(source.every_s),
+        timeout=show_duration(source.timeout_s),
+        fresh=show_duration(source.fresh_s),
+    )
 
 
 def _analysis(analysis: AnalysisSpec) -> dict[str, Any]:
@@ -215,6 +410,9 @@ def _analysis(analysis: AnalysisSpec) -> dict[str, Any]:
             "floor": show_duration(latency.floor_ms / 1000),
             "measure": latency.measure,
         },
+        "metrics": {metric.name: _metric(metric) for metric in analysis.metrics},
+        "count": f"{analysis.unit}s",
+        "split_check": analysis.split_check,
         "false_rollback": f"{analysis.false_rollback_pct}%",
         "false_promotion": analysis.false_promotion_pct,
     }

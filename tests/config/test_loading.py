@@ -58,7 +58,7 @@ def test_every_setting_reaches_the_specification() -> None:
                 host="0.0.0.0",
                 strategy=StrategySpec(
                     kind="canary",
-                    steps=(RolloutStep(5.0, 0.25, 7), RolloutStep(25.0), RolloutStep(50.0)),
+                    steps=(RolloutStep(5.0, 0.25, 7), RolloutStep(25.0), RolloutStep(50.0, evidence=True)),
                     deadline_s=21_600.0,
                 ),
                 analysis=AnalysisSpec(
@@ -71,6 +71,7 @@ def test_every_setting_reaches_the_specification() -> None:
                         measure="first_byte",
                     ),
                     false_rollback_pct=0.5,
+                    unit="user",
                     false_promotion_pct=2.0,
                 ),
                 env={"STAGE": "eu"},

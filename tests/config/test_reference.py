@@ -26,7 +26,7 @@ def test_the_tables_are_current() -> None:
 @pytest.mark.parametrize("group", groups())
 def test_every_setting_is_in_the_table_of_its_group(group: str) -> None:
     (table,) = (found[0] for found in TABLE.finditer(TEXT) if found["group"] == group)
-    assert set(groups()[group]["properties"]) == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert set(groups()[group]["properties"]) == set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE))
 
 
 @pytest.mark.parametrize("group", groups().keys() - {WHOLE_FILE})

@@ -159,6 +159,8 @@ def _type(schema: Mapping[str, Any]) -> str:
     if either := schema.get("anyOf"):
         return " or ".join(map(_type, either))
     if schema["type"] == "array":
+        if "prefixItems" in schema:
+            return f"list of {' and '.join(_type(item) for item in schema['prefixItems'])}"
         return f"list of {_type(schema['items'])}"
     if schema["type"] == "object":
         return f"names, each with {_type(schema['additionalProperties'])}"

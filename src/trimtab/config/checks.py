@@ -6,24 +6,19 @@ are found at once, whichever of them keep it from being valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pydantic_core import PydanticCustomError
-
-from trimtab.config.defaults import CANARY, CANARY_STEP, ENVIRONMENT, ENVIRONMENT_NAME, SERVICE
+from trimtab.config.checks_of_strategies import check_strategy, parsed
+from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME, SERVICE
 from trimtab.config.flaws import Flaw
 from trimtab.config.nodes import MappingNode, Path, key_place, plain, value_place
-from trimtab.config.quantities import (
-    parse_duration,
-    parse_listen,
-    parse_percent,
-    show_duration,
-    show_percent,
-)
+from trimtab.config.quantities import parse_listen
 from trimtab.config.validation import nearest
 
-T = TypeVar("T")
+RESERVED = ("state",)
+"""Names that no application can have: repositories of Trimtab's own."""
+
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
@@ -31,13 +26,15 @@ def check(root: MappingNode) -> Iterator[Flaw]:
     """Every flaw between settings."""
     file = plain(root)
     environments = _mapping(file.get("environments", {ENVIRONMENT_NAME: {}}))
+    if file.get("app") in RESERVED:
+        message = f"the name `{file['app']}` is Trimtab's own"
+        yield Flaw(value_place(root, ("app",)), "config-invalid-name", message, "choose another one")
     yield from _check_needs(root, _mapping(file.get("pipeline")))
     yield from _check_parts(root, _mapping(_mapping(file.get("release")).get("parts")))
     yield from _check_addresses(root, environments)
     yield from _check_port_variable(root, _mapping(file.get("service")), environments)
     for name, environment in environments.items():
-        strategy = _mapping(_mapping(environment).get("strategy"))
-        yield from _check_canary(root, ("environments", name, "strategy", "canary"), _mapping(strategy.get("canary")))
+        yield from check_strategy(root, ("environments", name), _mapping(environment))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -46,13 +43,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _listed(value: Any) -> list[Any]:
     return [value] if isinstance(value, str) else value if isinstance(value, list) else []
-
-
-def _parsed(parse: Callable[[Any], T], value: Any) -> T | None:
-    try:
-        return parse(value)
-    except PydanticCustomError:
-        return None
 
 
 # --- steps of the pipeline -----------------------------------------------------------------------------------------
@@ -135,7 +125,7 @@ def _check_addresses(root: MappingNode, environments: Mapping[str, Any]) -> Iter
 
 def _address(environment: Mapping[str, Any]) -> tuple[str, int] | None:
     if isinstance(listen := environment.get("listen"), str):
-        return _parsed(parse_listen, listen)
+        return parsed(parse_listen, listen)
     port = environment.get("port", ENVIRONMENT.port)
     return (ENVIRONMENT.host, port) if isinstance(port, int) else None
 
@@ -151,26 +141,3 @@ def _check_port_variable(
             message = f"`{variable}` is set here, but it is the variable that gives every instance its own port"
             hint = "remove it, or let `service.port` name another variable"
             yield Flaw(key_place(root, (*path, variable)), "config-conflict", message, hint)
-
-
-def _check_canary(root: MappingNode, path: Path, canary: Mapping[str, Any]) -> Iterator[Flaw]:
-    steps = canary.get("steps")
-    before, whole_s = 0.0, 0.0
-    for index, step in enumerate(steps if isinstance(steps, list) else ()):
-        settings = step if isinstance(step, dict) else {"weight": step}
-        whole_s += _parsed(parse_duration, settings.get("hold", CANARY_STEP.hold_s)) or 0.0
-        weight = _parsed(parse_percent, settings.get("weight"))
-        if weight is None or not 0 < weight <= 100:
-            continue
-        if weight <= before:
-            message = (
-                f"the weight {show_percent(weight)} does not rise above the step before it ({show_percent(before)})"
-            )
-            place = value_place(root, (*path, "steps", index, "weight"))
-            yield Flaw(place, "config-conflict", message, "give the steps rising weights")
-        before = max(before, weight)
-    deadline_s = _parsed(parse_duration, canary.get("deadline", CANARY.deadline_s))
-    if deadline_s is not None and deadline_s <= whole_s:
-        message = f"the steps take at least {show_duration(whole_s)}, but the deadline is {show_duration(deadline_s)}"
-        place = value_place(root, (*path, "deadline")) if "deadline" in canary else key_place(root, path)
-        yield Flaw(place, "config-conflict", message, "give `deadline` more time than all `hold` together")

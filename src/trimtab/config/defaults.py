@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from trimtab.core.model.specification import (
     AnalysisSpec,
+    BudgetSpec,
     EnvironmentSpec,
     ErrorsSpec,
+    GroupSpec,
     LatencySpec,
+    MetricSpec,
     ReleaseSpec,
     ServiceSpec,
+    SourceSpec,
     StepSpec,
 )
-from trimtab.core.model.strategy import RolloutStep, StrategySpec
+from trimtab.core.model.strategy import GateSpec, MirrorSpec, RolloutStep, StrategySpec
 
 STEP = StepSpec(name="", run="")
 SERVICE = ServiceSpec(command="")
 RELEASE = ReleaseSpec()
-CANARY_STEP = RolloutStep(weight_pct=0.0)
+STRATEGY_STEP = RolloutStep()
 CANARY = StrategySpec()
+GATE = GateSpec("gate")
+MIRROR = MirrorSpec()
+BAKE_HOLDBACK_PCT = 5.0
 ERRORS = ErrorsSpec()
 LATENCY = LatencySpec()
 ANALYSIS = AnalysisSpec()
+SOURCE = SourceSpec("prometheus", "")
+METRIC = MetricSpec("", "events", SOURCE)
+BUDGET = BudgetSpec(99.9)
+GROUP = GroupSpec("", ())
 ENVIRONMENT_NAME = "production"
 ENVIRONMENT = EnvironmentSpec(name=ENVIRONMENT_NAME, port=8080)

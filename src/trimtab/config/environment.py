@@ -6,93 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from trimtab.config.defaults import ANALYSIS, CANARY, CANARY_STEP, ENVIRONMENT, ERRORS, LATENCY
-from trimtab.config.fields import Duration, HeaderName, Listen, Percent, Variables
-from trimtab.config.quantities import show_duration, show_percent, wrong
-from trimtab.config.setting import (
-    Settings,
-    duration,
-    group,
-    mapping,
-    percent,
-    required,
-    required_percent,
-    setting,
-)
+from trimtab.config.admission import Budget, Freeze, Group, Windows
+from trimtab.config.defaults import ANALYSIS, ENVIRONMENT, ERRORS, LATENCY
+from trimtab.config.fields import Duration, HeaderName, Listen, Name, Percent, Variables
+from trimtab.config.metrics import Metric
+from trimtab.config.quantities import wrong
+from trimtab.config.segments import Conditions
+from trimtab.config.setting import Settings, duration, mapping, percent, setting
+from trimtab.config.setting import group as setting_group
+from trimtab.config.strategies import Strategy, as_strategy
 from trimtab.core.model.specification import LatencyMeasure
-
-
-class CanaryStepSettings(Settings):
-    """A step of a canary. `25%` is short for `{weight: 25%}`."""
-
-    weight: Percent = required_percent("Share of the traffic that goes to the new release.", "5%", gt=0, le=100)
-    hold: Duration = duration(CANARY_STEP.hold_s, "How long the step lasts at least.", "5m", ge=0, le=604_800)
-    requests: int = setting(
-        CANARY_STEP.requests,
-        "How many requests the new release must have got in the step at least.",
-        100,
-        ge=0,
-        le=10_000_000,
-    )
-
-
-def _canary_step(value: Any) -> Any:
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return {"weight": value}
-    return mapping(value, "a percentage, or a mapping with `weight`", "for example `25%` or `{weight: 25%, hold: 5m}`")
-
-
-def _default_steps() -> list[CanaryStepSettings]:
-    return [
-        CanaryStepSettings(weight=step.weight_pct, hold=step.hold_s, requests=step.requests) for step in CANARY.steps
-    ]
-
-
-class Canary(Settings):
-    """The new release gets more traffic step by step, and each step must pass the analysis."""
-
-    steps: Annotated[
-        list[
-            Annotated[
-                CanaryStepSettings, BeforeValidator(_canary_step, json_schema_input_type=Percent | CanaryStepSettings)
-            ]
-        ],
-        Field(min_length=1),
-    ] = group(
-        _default_steps,
-        "Shares of the traffic in rising order; after the last one the new release gets all of it.",
-        [{"weight": "5%", "hold": "15s", "requests": 20}, "25%"],
-        shown=[
-            {"weight": show_percent(step.weight_pct), "hold": show_duration(step.hold_s), "requests": step.requests}
-            for step in CANARY.steps
-        ],
-    )
-    deadline: Duration = duration(
-        CANARY.deadline_s,
-        "A rollout that is not promoted by then goes back to the stable release.",
-        "6h",
-        ge=1,
-        le=2_592_000,
-    )
-
-
-class Strategy(Settings):
-    """How traffic moves to a new release: the word `instant` (all at once), the word `canary`, or a mapping."""
-
-    canary: Canary | None = required("A canary with steps of your own.", {"steps": ["5%", "25%", "50%"]})
-
-
-INSTANT = Strategy(canary=None)
-
-
-def _strategy(value: Any) -> Any:
-    if value == "instant":
-        return INSTANT
-    if value == "canary":
-        return Strategy(canary=Canary())
-    return mapping(
-        value, "`instant`, `canary` or a mapping with `canary`", "for example `{canary: {steps: [5%, 25%]}}`"
-    )
 
 
 class Errors(Settings):
@@ -159,13 +82,31 @@ def _or_off(value: Any) -> Any:
 
 
 class Analysis(Settings):
-    """What the verdict on a canary is made of. Without errors and latency, only time and request counts decide."""
+    """What the verdict on a release is made of. With nothing to judge, only time and request counts decide."""
 
-    errors: Annotated[Errors | None, BeforeValidator(_or_off, json_schema_input_type=Literal[False] | Errors)] = group(
-        Errors, "Compare failed requests; `false` switches it off.", {"margin": 1.5, "acceptable": "1%"}, False
+    errors: Annotated[Errors | None, BeforeValidator(_or_off, json_schema_input_type=Literal[False] | Errors)] = (
+        setting_group(
+            Errors, "Compare failed requests; `false` switches it off.", {"margin": 1.5, "acceptable": "1%"}, False
+        )
     )
     latency: Annotated[Latency | None, BeforeValidator(_or_off, json_schema_input_type=Literal[False] | Latency)] = (
-        group(Latency, "Compare latency; `false` switches it off.", {"quantiles": [0.5, 0.95], "floor": "5ms"}, False)
+        setting_group(
+            Latency, "Compare latency; `false` switches it off.", {"quantiles": [0.5, 0.95], "floor": "5ms"}, False
+        )
+    )
+    metrics: Annotated[dict[Name, Metric], Field(max_length=20)] = setting(
+        {},
+        "Metrics of your own, by name.",
+        {"refunds": {"rate": "select count(*) from refunds where release = $release", "sql": "sqlite:///shop.db"}},
+    )
+    count: Literal["requests", "users"] | None = setting(
+        None,
+        "What is counted. `users`: each user has at most one failure, for the requests of a user who stays on a release"
+        " depend on each other. Left out: `users` with `sticky`, else `requests`.",
+        "requests",
+    )
+    split_check: bool = setting(
+        ANALYSIS.split_check, "Hold the rollout when the releases do not get the shares they should get.", False
     )
     false_rollback: Percent = percent(
         ANALYSIS.false_rollback_pct,
@@ -206,16 +147,45 @@ class Environment(Settings):
     port: int = setting(ENVIRONMENT.port, "Where the gateway listens for users, on 127.0.0.1.", 8081, ge=1, le=65_535)
     listen: Listen | None = setting(None, "Address and port instead of `port`.", "0.0.0.0:8080")
     strategy: (
-        Annotated[Strategy, BeforeValidator(_strategy, json_schema_input_type=Literal["instant", "canary"] | Strategy)]
+        Annotated[
+            Strategy,
+            BeforeValidator(
+                as_strategy,
+                json_schema_input_type=Literal["instant", "canary", "blue-green", "rolling", "shadow"] | Strategy,
+            ),
+        ]
         | None
     ) = setting(
         None,
-        "How traffic moves to a new release: `instant`, `canary`, or a canary with steps of your own."
+        "How traffic moves to a new release: a word, or a mapping with settings of your own."
         " Left out: `canary` for the last environment, `instant` for those before it.",
-        "instant",
+        "blue-green",
         {"canary": {"steps": ["5%", "25%", "50%"]}},
     )
-    analysis: Analysis = group(Analysis, "What the verdict on a canary is made of.", {"latency": False})
+    segments: Annotated[dict[Name, Conditions], Field(max_length=50)] = setting(
+        {},
+        "Names for who takes part in a step (`match`).",
+        {"beta": {"header": "X-Beta"}, "staff": [{"cookie": "staff"}, {"header": "X-User", "prefix": "staff-"}]},
+    )
+    analysis: Analysis = setting_group(Analysis, "What the verdict on a release is made of.", {"latency": False})
+    windows: Windows = setting(
+        [],
+        "When rollouts may begin by themselves. Left out: at any time.",
+        {"days": "mon-fri", "hours": "09:00-16:00", "zone": "Europe/Berlin"},
+    )
+    freezes: Annotated[list[Freeze], Field(max_length=100)] = setting(
+        [],
+        "Times in which nothing is deployed by itself.",
+        [{"from": "2026-12-20", "to": "2027-01-02", "reason": "holidays"}],
+    )
+    budget: Budget | None = setting(
+        None, "An error budget: used up, nothing is deployed by itself.", {"objective": "99.9%", "days": 28}
+    )
+    group: Group | None = setting(
+        None,
+        "Move together with other applications.",
+        {"name": "checkout", "members": ["cart/production", "pay/production"]},
+    )
     sticky: Sticky | None = setting(
         None, "Keep each user on one release while a canary runs.", {"cookie": "trimtab"}, {"header": "X-User-Id"}
     )

@@ -97,12 +97,30 @@ def _listen(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    if re.fullmatch(r"https?://[^\s/?#]+[^\s]*", text):
+        return text
+    raise wrong("config-invalid-value", "must be a URL", "begin it with `http://` or `https://`")
+
+
+def _header_value(text: str) -> str:
+    if re.search(r"[\x00-\x08\x0a-\x1f]", text):
+        raise wrong("config-invalid-value", "has characters that no header can have", "write it in one line")
+    for found in re.finditer(r"\$\{([^}]*)\}?", text):
+        if not re.fullmatch(_ENV_NAME, found[1]) or not found[0].endswith("}"):
+            hint = "`${NAME}` is replaced by a variable of Trimtab's environment"
+            raise wrong("config-invalid-value", f"has `{found[0]}`, which names no variable", hint)
+    return text
+
+
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 EnvName = Annotated[str, AfterValidator(_env_name), Field(json_schema_extra={"pattern": f"^{_ENV_NAME}$"})]
 Command = Annotated[str, AfterValidator(_command), Field(json_schema_extra={"pattern": r"\S"})]
 UrlPath = Annotated[str, AfterValidator(_url_path), Field(json_schema_extra={"pattern": "^/[!-~]*$"})]
 RepositoryPath = Annotated[str, AfterValidator(_path), Field(json_schema_extra={"minLength": 1})]
 Listen = Annotated[str, AfterValidator(_listen), Field(json_schema_extra={"pattern": "^.+:[0-9]{1,5}$"})]
+HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"pattern": "^https?://[^/]"})]
+HeaderValue = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_header_value)]
 HeaderName = Annotated[str, StringConstraints(pattern=f"^{_TOKEN}$", max_length=100)]
 
 Variable = Annotated[str, BeforeValidator(_variable, json_schema_input_type=str | float | bool)]

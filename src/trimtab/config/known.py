@@ -16,7 +16,12 @@ from trimtab.config.quantities import clip, parse_duration, parse_percent, show_
 def known_keys(path: Path) -> tuple[str, ...]:
     """The settings of the group at `path`; none where names are free."""
     kind, _ = _at(path)
-    return tuple(kind.model_fields) if _is_model(kind) else ()
+    return tuple(_fields(kind)) if _is_model(kind) else ()
+
+
+def _fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The settings of a group by the name that stands in the file."""
+    return {info.alias or name: info for name, info in kind.model_fields.items()}
 
 
 def example(path: Path) -> str:
@@ -43,12 +48,18 @@ def in_one_line(value: Any) -> str:
 def show_bound(path: Path, bound: float) -> str:
     """A bound of the setting at `path` in the setting's unit."""
     _, info = _at(path)
-    checks = [getattr(check, "func", None) for check in info.metadata] if info else []
+    checks = [getattr(check, "func", None) for check in _metadata(info)] if info else []
     if parse_duration in checks:
         return show_duration(bound)
     if parse_percent in checks:
         return show_percent(bound)
     return clip(str(int(bound) if bound == int(bound) else bound))
+
+
+def _metadata(info: FieldInfo) -> list[Any]:
+    """What is known of the value, also where it may be left out (`Annotated[...] | None`)."""
+    choices = get_args(info.annotation) if get_origin(info.annotation) in (Union, UnionType) else ()
+    return [*info.metadata, *(item for choice in choices for item in get_args(choice)[1:])]
 
 
 def _at(path: Path) -> tuple[Any, FieldInfo | None]:
@@ -57,7 +68,7 @@ def _at(path: Path) -> tuple[Any, FieldInfo | None]:
     info: FieldInfo | None = None
     for part in path:
         if _is_model(kind):
-            info = kind.model_fields.get(part)
+            info = _fields(kind).get(str(part))
             kind = _bare(info.annotation) if info else Any
         else:
             info = None

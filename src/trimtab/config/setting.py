@@ -33,9 +33,9 @@ def group(default: Any, description: str, *examples: Any, shown: Any = None) -> 
     return Field(default_factory=default, description=description, examples=list(examples), json_schema_extra=extra)
 
 
-def duration(default_s: float, description: str, example: str, **bounds_s: float) -> Any:
-    """A duration; the schema shows its default as people write it."""
-    return _quantity(default_s, show_duration(default_s), description, example, bounds_s)
+def duration(default_s: float, description: str, example: str, *, alias: str | None = None, **bounds_s: float) -> Any:
+    """A duration; the schema shows its default as people write it. `alias`: its name in the file."""
+    return _quantity(default_s, show_duration(default_s), description, example, bounds_s, alias)
 
 
 def percent(default_pct: float, description: str, example: str, **bounds_pct: float) -> Any:
@@ -48,9 +48,11 @@ def required_percent(description: str, example: str, **bounds_pct: float) -> Any
     return required(description, example, json_schema_extra=_schema_bounds(bounds_pct), **bounds_pct)
 
 
-def _quantity(default: float, shown: str, description: str, example: str, bounds: dict[str, float]) -> Any:
+def _quantity(
+    default: float, shown: str, description: str, example: str, bounds: dict[str, float], alias: str | None = None
+) -> Any:
     extra = {"default": shown, **_schema_bounds(bounds)}
-    return setting(default, description, example, json_schema_extra=extra, **bounds)
+    return setting(default, description, example, json_schema_extra=extra, alias=alias, **bounds)
 
 
 def _schema_bounds(bounds: dict[str, float]) -> dict[str, Any]:

@@ -121,7 +121,8 @@ def _limit(path: Path, kind: str, context: Mapping[str, Any], written: str) -> s
         name, words = _BOUNDS[kind]
         return f"be {words} {show_bound(path, context[name])}, but it is `{clip(written)}`"
     if kind == "too_short":
-        return "not be empty"
+        least = context["min_length"]
+        return f"have at least {least} entries" if least > 1 else "not be empty"
     if kind == "too_long":
         return f"have at most {context['max_length']} entries"
     if kind == "string_too_long":
