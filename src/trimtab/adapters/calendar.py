@@ -1,0 +1,103 @@
+"""Deployment windows by the calendar: RFC 5545 rules in time zones, with their daylight saving time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dateutil.rrule import rrule, rruleset, rrulestr
+
+from trimtab.core.errors import failure
+from trimtab.core.model.opening import ALWAYS, Opening
+from trimtab.core.model.specification import WindowSpec
+
+MOST_JOINTS = 400
+"""Occurrences that follow each other without a gap are joined up to here; the end of the last one is looked at anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was found out, and from when on it holds."""
+
+    since: float
+    opening: Opening
+
+
+@dataclass(slots=True)
+class RuleCalendar:
+    """The port Calendar. What was found out for some windows is kept for as long as it holds: a rule that began years
+    ago is not counted through at each look."""
+
+    _known: dict[tuple[WindowSpec, ...], _Known] = field(default_factory=dict)
+
+    def opening(self, windows: Sequence[WindowSpec], now: float) -> Opening:
+        """Without windows it is always open. Raises `TrimtabError` for a rule that cannot be understood."""
+        asked = tuple(windows)
+        if not asked:
+            return ALWAYS
+        known = self._known.get(asked)
+        if known is not None and known.since <= now and (known.opening.until or float("inf")) > now:
+            return known.opening
+        found = _opening(asked, now)
+        self._known[asked] = _Known(now, found)
+        return found
+
+
+def _opening(windows: tuple[WindowSpec, ...], now: float) -> Opening:
+    end = now
+    for _ in range(MOST_JOINTS):
+        later = max((_open_until(window, end) for window in windows), default=end)
+        if later <= end:
+            break
+        end = later
+    if end > now:
+        return Opening(is_open=True, until=end)
+    starts = [start for window in windows if (start := _next_start(window, now)) is not None]
+    return Opening(is_open=False, until=min(starts, default=None))
+
+
+def _open_until(window: WindowSpec, at: float) -> float:
+    """When the occurrence that is open at that moment ends; the moment itself if none is."""
+    # All are equally long, so the one that began last ends last.
+    return max((start + window.for_s for start in _starts_near(window, at) if start <= at), default=at)
+
+
+def _next_start(window: WindowSpec, at: float) -> float | None:
+    return min((start for start in _starts_near(window, at) if start > at), default=None)
+
+
+def _starts_near(window: WindowSpec, at: float) -> list[float]:
+    """The last start by the clock on the wall and the next one. Where clocks are put forward or back, either may be
+    on the other side of the moment."""
+    zone, rule = _zone(window), _rule(window)
+    wall = _wall(at, zone)
+    return [_epoch_s(start, zone) for start in (rule.before(wall, inc=True), rule.after(wall)) if start is not None]
+
+
+def _wall(at: float, zone: ZoneInfo) -> datetime:
+    """What clocks on the wall show: rules are about that."""
+    return datetime.fromtimestamp(at, zone).replace(tzinfo=None)
+
+
+def _epoch_s(wall: datetime, zone: ZoneInfo) -> float:
+    """Seconds since the epoch. A time that clocks skip in spring is as much later as they are put forward."""
+    return wall.replace(tzinfo=zone).timestamp()
+
+
+@lru_cache(maxsize=256)
+def _rule(window: WindowSpec) -> rrule | rruleset:
+    try:
+        return rrulestr(window.rule, dtstart=datetime.fromisoformat(window.start))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        hint = "write it as `FREQ=WEEKLY;BYDAY=MO,TU` (RFC 5545)"
+        raise failure("window-rule", f"the rule cannot be understood: {error}", hint, window.rule) from None
+
+
+def _zone(window: WindowSpec) -> ZoneInfo:
+    try:
+        return ZoneInfo(window.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise failure("window-zone", "there is no such time zone", "for example `Europe/Berlin`", window.zone) from None
