@@ -3,8 +3,9 @@
 Real Git over HTTP, a real Envoy, real instances, requests from a process of their own. Goals and limits:
 
 - the first step: Buildbot on a machine of this kind needs 327 ms (p50) from a webhook to its first shell step;
-- the way back: the share is a lease of 3 s, which bounds what a dead controller costs;
-- detection: the two-sample information bound, log(1/alpha) / min_p [pi KL(pc, p) + (1 - pi) KL(pb, p)].
+- the way back: the share is a lease of 3 s, which bounds what a dead controller costs.
+
+How many requests a verdict needs is measured by `benchmarks/verdicts`.
 
 ``python -m benchmarks.delivery [--quick] [--json]``
 """
@@ -12,8 +13,6 @@ Real Git over HTTP, a real Envoy, real instances, requests from a process of the
 from __future__ import annotations
 
 import argparse
-import math
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -29,9 +28,6 @@ from tests.e2e.world import World, wait_for, whole_stream
 
 from benchmarks._load import Answer, Log, load
 from benchmarks._report import Value, finish
-from trimtab.core.model.specification import AnalysisSpec
-from trimtab.core.stats import canary
-from trimtab.core.stats.histogram import Histogram, bucket_of
 
 BUILDBOT_P50_MS = 327.0
 HALF = "{canary: {steps: [{weight: 50%, hold: 10m, requests: 10}], deadline: 20m}}"
@@ -178,51 +174,6 @@ def _verdict_at(world: World) -> float:
     return [entry.at for entry in world.client.history(limit=100) if entry.kind == "VerdictReached"][-1]
 
 
-def detection(trials: int) -> dict[str, Value]:
-    """The running system's rule on simulated ticks: 5 % against 0.3 % at 10 requests/s and a share of 10 %."""
-    spec, chance = AnalysisSpec(), random.Random(20_2611)
-    took_s = sorted(_detect(spec, chance, 0.05, 0.003) for _ in range(trials))
-    bound_s = math.log(100) / _information(0.05, 0.003, 0.1) / 10.0
-    return {
-        "detect_5pct_at_10rps_median_s": median(took_s),
-        "detect_5pct_over_bound": median(took_s) / bound_s,
-        "detect_trials": trials,
-    }
-
-
-def _detect(spec: AnalysisSpec, chance: random.Random, p_candidate: float, p_stable: float) -> float:
-    history = _latencies(chance, 1000)
-    evidence = canary.begin(spec, history)
-    for second in range(2, 3600, 2):
-        requests = sum(chance.random() < 0.1 for _ in range(20))
-        arms = [
-            canary.Arm(n, sum(chance.random() < p for _ in range(n)), _latencies(chance, n))
-            for n, p in ((requests, p_candidate), (20 - requests, p_stable))
-        ]
-        evidence = canary.observe(spec, evidence, *arms)
-        if canary.judge(spec, evidence).verdict == "FAIL":
-            return float(second)
-    return 3600.0
-
-
-def _latencies(chance: random.Random, number: int) -> Histogram:
-    counts: dict[int, int] = {}
-    for _ in range(number):
-        bucket = bucket_of(30_000 * chance.lognormvariate(0, 0.3))
-        counts[bucket] = counts.get(bucket, 0) + 1
-    return Histogram(counts)
-
-
-def _information(p_candidate: float, p_stable: float, share: float) -> float:
-    """What one request tells (nats), at best."""
-
-    def kl(p: float, q: float) -> float:
-        return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
-
-    pooled = share * p_candidate + (1 - share) * p_stable
-    return share * kl(p_candidate, pooled) + (1 - share) * kl(p_stable, pooled)
-
-
 def _p99(values: list[float]) -> float:
     return quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
 
@@ -240,7 +191,6 @@ def main() -> None:
         results |= rollbacks(world, 3 if quick else 50)
         results |= hard_failures(world, 3 if quick else 15)
         results |= dead_controllers(world, 1 if quick else 5)
-    results |= detection(100 if quick else 1000)
     finish(results, options.json)
 
 

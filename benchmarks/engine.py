@@ -31,7 +31,7 @@ from trimtab.core.model.facts import ActionDone, InstancesReady, Recorded, Rollo
 from trimtab.core.model.identity import EnvironmentId, rollout_object
 from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification
 from trimtab.core.model.strategy import RolloutStep, StrategySpec
-from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, TrafficReading
+from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, Share, TrafficReading
 from trimtab.core.stats.histogram import Histogram, bucket_of
 from trimtab.ports.store import OutboxEntry, Store
 
@@ -40,7 +40,7 @@ OWNER, LEASE_S = "benchmark", 10.0
 PRODUCTION = EnvironmentId("shop", "production")
 ROLLOUT = rollout_object(PRODUCTION, 1)
 CANDIDATE, STABLE = f"sha256:{'c' * 64}", f"sha256:{'5' * 64}"
-ENDLESS = StrategySpec(steps=(RolloutStep(5.0, hold_s=math.inf),), deadline_s=math.inf)
+ENDLESS = StrategySpec(steps=(RolloutStep(5.0, hold_s=1e9),), deadline_s=1e9)
 SPECIFICATION = Specification("shop", ServiceSpec("app"), (EnvironmentSpec("production", 8080, strategy=ENDLESS),))
 
 
@@ -56,7 +56,8 @@ class World:
         self._serve(CANDIDATE, 5)
         self._serve(STABLE, 95)
         instance = Instance("shop-1", CANDIDATE, Endpoint("127.0.0.1", 1), "ready")
-        return RolloutReading(TrafficReading(STABLE, CANDIDATE, ROLLOUT, 5.0), (instance,), dict(self._counts))
+        traffic = TrafficReading(STABLE, CANDIDATE, f"{ROLLOUT}/0", Share(5.0))
+        return RolloutReading(traffic, {CANDIDATE: (instance,)}, dict(self._counts))
 
     def _serve(self, release: str, requests: int) -> None:
         served: dict[int, int] = {}
@@ -120,7 +121,7 @@ def tick(store: Store, reading: RolloutReading, number: int, laps: Laps, *, heav
 def begin(store: Store, world: World) -> None:
     """Bring the rollout to where evidence is counted."""
     asked = Recorded(ROLLOUT, RolloutRequested(1, CANDIDATE, STABLE, SPECIFICATION, instant=False))
-    for number, fact in enumerate([asked, Recorded(ROLLOUT, ActionDone("route", "ApplyRoute"))]):
+    for number, fact in enumerate([asked, Recorded(ROLLOUT, ActionDone("route-0", "ApplyRoute"))]):
         store.append([fact], time.time())
         stored = tick(store, world.next_reading(), -number - 1, Laps())
     assert decode_state(RolloutState, stored).phase == "observing"

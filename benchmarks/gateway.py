@@ -37,15 +37,16 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy import resources
 from trimtab.adapters.envoy.binary import executable
 from trimtab.adapters.envoy.gateway import PROCESS, EnvoyGateway
+from trimtab.adapters.envoy.routes import route_configuration
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.core.model.identity import EnvironmentId
-from trimtab.core.model.traffic import Backend, Endpoint, Route
+from trimtab.core.model.traffic import Backend, Endpoint, Route, Share
 from trimtab.ports.processes import Processes, ProcessSpec
 
 HOST = "127.0.0.1"
 ROUND_S = 2
 ROUNDS = 3
-SHARE_PCT = 10.0
+SHARE = Share(10.0)
 LEASE = "rollout/bench/production/1"
 OURS, STATIC, BARE = PROCESS, "static", "bare"
 """The contenders, by the names of their processes."""
@@ -111,7 +112,7 @@ def bare_proxy(port: int, instance_ports: list[int]) -> Document:
 
 def static_proxy(route: Route) -> Document:
     """Our own listener, route and clusters in one static document: weights 90/10, no lease, no files."""
-    routed = resources.route_configuration(replace(route, lease=None))
+    routed = route_configuration(replace(route, lease=None))
     stable, candidate = routed["virtual_hosts"][0]["routes"][-1]["route"]["weighted_clusters"]["clusters"]
     stable["weight"], candidate["weight"] = 9000, 1000
     listening = resources.listener(route.environment, route.listen, route.sticky)
@@ -124,7 +125,7 @@ def static_proxy(route: Route) -> Document:
 
 
 def static_cluster(environment: EnvironmentId, backend: Backend) -> Document:
-    made = _untyped(resources.cluster(environment, backend.release))
+    made = _untyped(resources.cluster(environment, backend.arm))
     del made["eds_cluster_config"]
     return made | {
         "type": "STATIC",
@@ -208,14 +209,14 @@ async def under_control(gateway: EnvoyGateway, port: int) -> Throughput:
 
     async def control() -> None:
         while True:
-            await gateway.lease(PRODUCTION, LEASE, SHARE_PCT, 1)
+            await gateway.lease(PRODUCTION, LEASE, SHARE, 1)
             await gateway.reading(PRODUCTION)
             await gateway.counts(PRODUCTION)
             await asyncio.sleep(1)
 
     controller = asyncio.create_task(control())
     try:
-        while (await gateway.reading(PRODUCTION)).candidate_weight_pct != SHARE_PCT:
+        while (await gateway.reading(PRODUCTION)).share != SHARE:
             await asyncio.sleep(0.01)
         return await saturate(HOST, port, ROUND_S)
     finally:
