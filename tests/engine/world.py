@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,18 @@ from trimtab.config import load
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
-from trimtab.engine.act import Delivery, Pipeline
+from trimtab.core.model.opening import Opening
+from trimtab.core.model.specification import WindowSpec
+from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.pipeline import Pipeline
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
 from trimtab.testing.memory_artifacts import MemoryArtifacts
+from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
 from trimtab.testing.memory_runtime import MemoryRuntime
 from trimtab.testing.memory_source import File, MemorySource
@@ -89,6 +94,13 @@ class CountingProcesses(MemoryProcesses):
         return await super().start(spec)
 
 
+class AlwaysOpen:
+    """A calendar without closing times."""
+
+    def opening(self, windows: Sequence[WindowSpec], now: float) -> Opening:
+        return Opening(is_open=True)
+
+
 class World:
     """One installation. `failing`: releases by their subject, with the share of their requests that fails."""
 
@@ -102,6 +114,7 @@ class World:
         self.processes.started = []
         self.runtime = MemoryRuntime(self.clock, ready_after_s=0.2)
         self.traffic = MemoryTraffic(self.clock)
+        self.measurements = MemoryMeasurements(self.clock)
         self.folder = folder
         self.errors: dict[str, float] = {}
         self.requests_per_frame = 20
@@ -124,7 +137,14 @@ class World:
             self.source, self.processes, self.artifacts, load, self.folder / "workspaces", {"PATH": "/bin"}
         )
         delivery = Delivery(
-            self.state_repository, self.artifacts, self.runtime, self.traffic, self.clock, self._retiring
+            self.state_repository,
+            self.artifacts,
+            self.runtime,
+            self.traffic,
+            self.processes,
+            self.clock,
+            self._retiring,
+            lambda gate: GateCommand(("/bin/sh", "-c", gate.run or "true"), {}),
         )
         return Engine(
             store=store,
@@ -133,8 +153,12 @@ class World:
             kinds={
                 "app": Applications(self.source),
                 "run": Runs(self.processes),
-                "env": Environments(self.state_repository, self.artifacts, self.traffic, self.runtime),
-                "rollout": Rollouts(self.traffic, self.traffic, self.runtime),
+                "env": Environments(
+                    self.state_repository, self.artifacts, self.traffic, self.runtime, self.traffic, AlwaysOpen()
+                ),
+                "rollout": Rollouts(
+                    self.traffic, self.traffic, self.runtime, self.processes, self.measurements, Peers(self.store)
+                ),
             },
             handlers={**pipeline.handlers(), **delivery.handlers()},
             owner=owner,
@@ -183,17 +207,12 @@ class World:
             owed = self._owed.get(release, 0.0) + requests * self.errors.get(self.subject_of(release), 0.0)
             self._owed[release] = owed - int(owed)
             self.traffic.record(PRODUCTION, release, requests=requests, errors=int(owed))
-        self.highest_share_pct = max(self.highest_share_pct, self.traffic.weight_pct(PRODUCTION))
+        self.highest_share_pct = max(self.highest_share_pct, self.traffic.share(PRODUCTION).candidate_pct)
 
     def _split(self) -> dict[Digest, int]:
-        routes = [route for route in self.traffic.applied if route.environment == PRODUCTION]
-        if not routes:
+        if not any(route.environment == PRODUCTION for route in self.traffic.applied):
             return {}
-        to_candidate = round(self.requests_per_frame * self.traffic.weight_pct(PRODUCTION) / 100)
-        split = {routes[-1].stable.release: self.requests_per_frame - to_candidate}
-        if routes[-1].candidate is not None:
-            split[routes[-1].candidate.release] = to_candidate
-        return split
+        return self.traffic.split(PRODUCTION, self.requests_per_frame)
 
     async def until(self, condition: Callable[[], bool], within_s: float = 120.0) -> None:
         end = self.clock.now() + within_s
