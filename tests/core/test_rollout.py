@@ -29,7 +29,7 @@ def test_the_first_release_gets_all_traffic_once_it_is_ready() -> None:
 def test_a_good_candidate_goes_through_every_step_to_the_end() -> None:
     play = Play()
     play.at_last_step()
-    for _ in range(12):
+    for _ in range(14):
         play.serve(50, 0, 50)
     assert play.phase == "promoting"
     play.see(f.ActionDone("promote", "ApplyRoute"))

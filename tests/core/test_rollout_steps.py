@@ -429,3 +429,13 @@ def test_an_instance_that_fails_in_the_middle_goes_back() -> None:
     play.reading = replace(play.reading, instances={NEW: (replace(first, phase="failed", problem=problem),)})
     play.see(after_s=0.1)
     assert play.phase == "returning"
+
+
+def test_requests_are_counted_when_nothing_is_judged() -> None:
+    analysis = AnalysisSpec(errors=None, latency=None, split_check=False)
+    play = Play(specification=specification(RolloutStep(50.0, 1.0, 200), analysis=analysis))
+    play.begin()
+    go_on(play, 0)
+    play.turn(50, 0, 50)
+    assert play.phase == "observing"
+    go_on(play, "promoting", limit=6)

@@ -19,7 +19,7 @@ from trimtab.core.stats.eprocess import (
 )
 from trimtab.core.stats.latency import Threshold
 
-WITHIN_WEIGHT = 0.9
+WITHIN_WEIGHT = 0.92
 """The part of the wealth for promotion that is bet on being as good as the stable release; the rest is bet on being
 below the limit, which alone can be proven of a service that never fails."""
 

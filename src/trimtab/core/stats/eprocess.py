@@ -152,7 +152,7 @@ def worse_than_stable() -> EventShareMixture:
 @lru_cache
 def within_margin(margin_ratio: float) -> EventShareMixture:
     """Evidence of non-inferiority: against "its rate is at least `margin_ratio` (> 1) times the stable one's"."""
-    return EventShareMixture(margin_ratio, (0.6, 1.0, margin_ratio**0.35), (0.10, 0.75, 0.15))
+    return EventShareMixture(margin_ratio, (0.6, 1.0, margin_ratio**0.35), (0.06, 0.80, 0.14))
 
 
 @lru_cache

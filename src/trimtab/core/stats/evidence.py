@@ -113,6 +113,7 @@ class Evidence:
     """Whether the current step compares mirrored answers: only then must they be proven alike."""
     step_requests: int = 0
     """Candidate requests counted in the current step."""
+    begun: bool = False
 
     @property
     def has_metrics(self) -> bool:
@@ -127,6 +128,7 @@ def begin(spec: AnalysisSpec, history: Histogram, answers_limit_pct: float | Non
         {name: test.begin() for name, test in tests.scores.items()},
         learning=history,
         answers_limit_pct=answers_limit_pct,
+        begun=True,
     )
     return _fix_thresholds(spec, fresh)
 

@@ -51,13 +51,8 @@ def judge(spec: AnalysisSpec, evidence: Evidence, held: Mapping[str, str] | None
     """
     tests = rule(spec, evidence.answers_limit_pct)
     rollback_at, promote_at = thresholds(spec)
-    worse = {name: tests.counts[name].worse_log_e(counted) for name, counted in evidence.counted.items()}
-    worse |= {name: tests.scores[name].worse_log_e(scored) for name, scored in evidence.scored.items()}
+    worse, promote = _log_es(tests, evidence)
     rollback = rollback_log_e(tests, worse) if worse else _LOWEST
-    promote = {name: tests.counts[name].promote_log_e(c) for name, c in evidence.counted.items()}
-    promote |= {name: tests.scores[name].promote_log_e(s) for name, s in evidence.scored.items()}
-    if not evidence.comparing:
-        promote.pop(ANSWERS, None)
     offender = what_if = ""
     if rollback >= rollback_at:
         verdict: VerdictName = "FAIL"
@@ -84,6 +79,17 @@ def judge(spec: AnalysisSpec, evidence: Evidence, held: Mapping[str, str] | None
         what_if,
         explain.rates(evidence),
     )
+
+
+def _log_es(tests: Rule, evidence: Evidence) -> tuple[dict[str, float], dict[str, float]]:
+    """By metric: the evidence that the candidate is worse, and that it is good enough."""
+    worse = {name: tests.counts[name].worse_log_e(counted) for name, counted in evidence.counted.items()}
+    worse |= {name: tests.scores[name].worse_log_e(scored) for name, scored in evidence.scored.items()}
+    promote = {name: tests.counts[name].promote_log_e(counted) for name, counted in evidence.counted.items()}
+    promote |= {name: tests.scores[name].promote_log_e(scored) for name, scored in evidence.scored.items()}
+    if not evidence.comparing:
+        promote.pop(ANSWERS, None)
+    return worse, promote
 
 
 def thresholds(spec: AnalysisSpec) -> tuple[float, float]:

@@ -67,7 +67,7 @@ class Watching:
         """Whether the data plane was read, and the candidate has traffic or had some at the last tick."""
         traffic = self.reading.traffic
         ours = traffic.problem is None and traffic.candidate == self.state.release
-        return ours and self.state.evidence.has_metrics and max(self.part_pct, self.state.cursor.share_pct) > 0
+        return ours and max(self.part_pct, self.state.cursor.share_pct) > 0
 
     # --- the life of a step ---
 
@@ -75,7 +75,7 @@ class Watching:
         """No step passes on evidence from another step."""
         step = self.state.current
         comparing = step is not None and step.mirror is not None and step.mirror.compare != "none"
-        state = self.state if self.state.evidence.has_metrics else self._begin()
+        state = self.state if self.state.evidence.begun else self._begin()
         fresh = ev.enter_step(self.analysis, state.evidence, comparing=comparing)
         return replace(state, evidence=fresh, trials={}, cursor=replace(state.cursor, slot=0))
 
