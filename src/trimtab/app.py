@@ -23,6 +23,7 @@ import uvicorn
 from trimtab import __version__
 from trimtab.adapters import gates
 from trimtab.adapters.artifacts import FileArtifacts
+from trimtab.adapters.calendar import RuleCalendar
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository, configure_hooks
@@ -142,24 +143,11 @@ class Trimtab:
             retiring=self._retiring,
             gate_command=_gate_command,
         )
-        kinds: dict[str, Kind] = {
-            "app": Applications(ports.source),
-            "run": Runs(ports.processes),
-            "env": Environments(ports.state_repository, ports.artifacts, ports.gateway, ports.runtime),
-            "rollout": Rollouts(
-                ports.gateway,
-                ports.gateway,
-                ports.runtime,
-                ports.processes,
-                ports.measurements,
-                Peers(ports.store),
-            ),
-        }
         engine = Engine(
             store=ports.store,
             clock=ports.clock,
             traffic=ports.gateway,
-            kinds=kinds,
+            kinds=_kinds(ports),
             handlers={**pipeline.handlers(), **delivery.handlers()},
             owner=OWNER,
         )
@@ -189,10 +177,20 @@ class Trimtab:
             version=__version__,
             wake=self.engine.wake,
         )
-        await ports.gateway.start()
-        if repository is not None:
-            await self._adopt(repository, url, token)
-        _write_private(self.home / "api.json", json.dumps({"url": url, "token": token, "pid": os.getpid()}))
+        try:
+            if repository is not None:
+                await self._adopt(repository, url, token)
+            await ports.gateway.start()
+            _write_private(self.home / "api.json", json.dumps({"url": url, "token": token, "pid": os.getpid()}))
+            await self._answer(services, listening, url)
+        finally:
+            await ports.close()
+            (self.home / "api.json").unlink(missing_ok=True)
+        _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
+
+    async def _answer(self, services: Services, listening: socket.socket, url: str) -> None:
+        """API, engine and housekeeping until a signal comes."""
+        ports = self.ports
         server = _Server(
             uvicorn.Config(create_api(services), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
         )
@@ -207,9 +205,6 @@ class Trimtab:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            await ports.close()
-            (self.home / "api.json").unlink(missing_ok=True)
-            _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
 
     async def _adopt(self, repository: Path, url: str, token: str) -> None:
         """Register the application of the working directory and give its repository a remote to push to."""
@@ -235,6 +230,17 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _kinds(ports: Ports) -> dict[str, Kind]:
+    """What is decided about, and who looks at the world for it."""
+    gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
+    return {
+        "app": Applications(ports.source),
+        "run": Runs(processes),
+        "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
+        "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
+    }
 
 
 def passed_on() -> Mapping[str, str]:

@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +41,10 @@ environments:
   production:
     port: {port}
     strategy: {strategy}
-    analysis:
-      errors: {{acceptable: 5%}}
-      latency: false
+    analysis: {analysis}
+{more}
 """
+ANALYSIS = "{errors: {acceptable: 5%}, latency: false}"
 FAST_CANARY = "{canary: {steps: [{weight: 20%, hold: 1s, requests: 10}, {weight: 50%, hold: 1s, requests: 20}]}}"
 LONG_CANARY = "{canary: {steps: [{weight: 50%, hold: 10m, requests: 10}], deadline: 20m}}"
 
@@ -162,9 +163,18 @@ class World:
         command: str = f"{sys.executable} app.py",
         pipeline: str = "",
         health_timeout: str = "20s",
+        analysis: str = ANALYSIS,
+        more: str = "",
     ) -> None:
+        """`more`: further settings of production, a line each."""
         text = CANARY.format(
-            strategy=strategy, command=command, pipeline=pipeline, health_timeout=health_timeout, port=self.port
+            strategy=strategy,
+            command=command,
+            pipeline=pipeline,
+            health_timeout=health_timeout,
+            port=self.port,
+            analysis=analysis,
+            more=textwrap.indent(more, "    "),
         )
         (self.repository / "trimtab.yaml").write_text(text)
 
@@ -173,7 +183,7 @@ class World:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def push(self, **behaviour: float) -> str:
+    def push(self, **behaviour: float | str) -> str:
         """Commit a version with this behaviour and push it; the commit."""
         (self.repository / "behaviour.json").write_text(json.dumps(behaviour))
         self.git("add", "--all")
@@ -260,12 +270,14 @@ class Answers:
 
 
 @contextmanager
-def users(url: str, *, number: int = 4, pause_s: float = 0.01) -> Iterator[Answers]:
+def users(
+    url: str, *, number: int = 4, pause_s: float = 0.01, headers: Mapping[str, str] | None = None
+) -> Iterator[Answers]:
     """Users that ask one thing after the other until the block ends."""
     answers, leaving = Answers(), threading.Event()
 
     def ask() -> None:
-        with httpx.Client(timeout=10.0) as client:
+        with httpx.Client(timeout=10.0, headers=headers) as client:
             while not leaving.is_set():
                 try:
                     answer = client.get(url)

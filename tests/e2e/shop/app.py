@@ -1,4 +1,7 @@
-"""A service that behaves as its `behaviour.json` says: version, share of failures, delay, health, streams."""
+"""A service that behaves as its `behaviour.json` says: version, share of failures, delay, health, streams.
+
+`switch`: a file; while it is there, every request fails. The variable VARIANT is told with the version.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 BEHAVIOUR = {"version": 1, "fail": 0.0, "delay_ms": 1, "health": 200}
 BEHAVIOUR |= json.loads((Path(__file__).parent / "behaviour.json").read_text())
+VERSION = f"version {BEHAVIOUR['version']} {os.environ.get('VARIANT', '')}".strip()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -21,13 +25,17 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(BEHAVIOUR["health"], "health")
         elif url.path == "/stream":
             self.stream(float(parse_qs(url.query)["seconds"][0]))
+        elif url.path == "/answer":
+            said = {"id": random.randrange(10**9), "answer": BEHAVIOUR.get("answer", "42"), "by": VERSION}
+            self.reply(200, json.dumps(said), "application/json")
         else:
             time.sleep(BEHAVIOUR["delay_ms"] / 1000)
-            failed = random.random() < BEHAVIOUR["fail"]
-            self.reply(500 if failed else 200, f"version {BEHAVIOUR['version']}")
+            failed = random.random() < BEHAVIOUR["fail"] or Path(BEHAVIOUR.get("switch", "/none")).exists()
+            self.reply(500 if failed else 200, VERSION)
 
-    def reply(self, status, text):
+    def reply(self, status, text, kind="text/plain"):
         self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
