@@ -12,7 +12,7 @@ from trimtab.core.decide.rollout import Peer
 from trimtab.core.decide.run import StepReading
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
-from trimtab.core.model.actions import RunGate, ScaleDown, StartInstances
+from trimtab.core.model.actions import RunGate, ScaleDown, StartInstances, StopGate
 from trimtab.core.model.identity import BASELINE, arm
 from trimtab.core.model.measure import ArmMeasure, Measurement
 from trimtab.core.model.specification import AnalysisSpec, GroupSpec, MetricSpec, SourceSpec
@@ -143,6 +143,23 @@ def test_a_gate_that_waits_still_rolls_back_when_the_candidate_goes_bad() -> Non
     assert (play.phase, play.state.step) == ("observing", 0)
     play.turn(20, 20, 90)
     assert play.phase == "returning"
+    assert play.todo["drop-gate-0"] == StopGate(asked.process)
+
+
+def test_a_gate_is_asked_no_longer_once_a_person_has_promoted() -> None:
+    play = play_of("gated")
+    play.begin()
+    go_on(play, 0)
+    play.turn(50, 0, 50)
+    play.see(f.PromoteRequested("someone"), after_s=1.0)
+    assert play.todo["drop-gate-0"] == StopGate("gate/shop/production/1/1")
+
+
+def test_a_gate_that_has_answered_is_not_stopped() -> None:
+    play = play_of("gated")
+    play.begin()
+    go_on(play, "promoting")
+    assert not [key for key in play.todo if key.startswith("drop")]
 
 
 def test_a_gate_that_fails_rolls_back_with_its_words() -> None:

@@ -18,6 +18,7 @@ from trimtab.core.model.actions import (
     RunGate,
     ScaleDown,
     StartInstances,
+    StopGate,
 )
 from trimtab.core.model.facts import DesiredCommitted, Fact, GateStarted, ReleaseRetired
 from trimtab.core.model.identity import BASELINE, ArmId, Digest, EnvironmentId, arm, short
@@ -62,6 +63,7 @@ class Delivery:
             ScaleDown: Handler(self.scale_down, in_line=False),
             ApplyRoute: Handler(self.apply_route),
             RunGate: Handler(self.run_gate),
+            StopGate: Handler(self.stop_gate),
             RetireRelease: Handler(self.retire_release, in_line=False),
         }
 
@@ -193,3 +195,8 @@ class Delivery:
                 )
             )
         return GateStarted(action.gate.name, action.process)
+
+    async def stop_gate(self, order: Order) -> Fact:
+        action: StopGate = order.action
+        await self.processes.stop(action.process)
+        return done(order)

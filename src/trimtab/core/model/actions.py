@@ -116,6 +116,13 @@ class RunGate(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class StopGate(Action):
+    """Ask the gate no longer: its answer does not matter any more. -> ActionDone"""
+
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyRoute(Action):
     """Make the gateway route the environment: all traffic to `stable`; `candidate` reachable under the lease `lease`.
 

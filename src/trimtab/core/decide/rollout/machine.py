@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trimtab.core.decide.rollout import moves, waiting
+from trimtab.core.decide.rollout import moves, waiting, words
 from trimtab.core.decide.rollout.counting import Cursor
 from trimtab.core.decide.rollout.state import Ending, GateState, Phase, RolloutReading, RolloutState
 from trimtab.core.decide.rollout.watching import Watching
-from trimtab.core.model.actions import Action
+from trimtab.core.model.actions import Action, StopGate
 from trimtab.core.model.decision import Decision, Emit, Lease, Todo
 from trimtab.core.model.facts import (
     AbortRequested,
@@ -143,7 +143,7 @@ class _Work:
         strategy = self.state.place.strategy.kind if steps else "instant"
         weights = tuple(moves.share_of(self.state, step).candidate_pct for step in steps)
         started = RolloutStarted(asked.number, asked.release, asked.stable, strategy, weights)
-        self.say(started, _why_this_way(asked, steps))
+        self.say(started, words.why_this_way(asked, steps))
         self.prepare()
 
     def action_done(self, key: str) -> None:
@@ -159,7 +159,7 @@ class _Work:
             self.returned()
 
     def action_failed(self, key: str, said: str) -> None:
-        if key.startswith(("return", "scale")):
+        if key.startswith(("return", "scale", "drop")):
             return  # the share is 0 by the lease already, advance() tries again; what stays running is tidied later
         causes = {
             "start": "its instances could not be started",
@@ -361,6 +361,11 @@ class _Work:
         if not passed:
             self.go_back("rolled_back", why, proven_worse=ended.outcome == "failed")
 
+    def drop_gate(self) -> None:
+        """Whatever a gate would still say does not matter any more."""
+        if self.state.gate is not None and not self.state.gate.passed and self.reading.gate is None:
+            self.do(f"drop-gate-{self.state.step}", StopGate(self.state.gate.process))
+
     def ask_approval(self, step: RolloutStep) -> None:
         if step.approve and not self.state.approved and not self.state.approval_asked:
             self.state = replace(self.state, approval_asked=True)
@@ -414,6 +419,7 @@ class _Work:
 
     def promote(self, reason: str) -> None:
         """Everything is decided: all instances, then all traffic."""
+        self.drop_gate()
         ramp = moves.ramps_out(self.state)
         share = moves.share_now(self.state, self.now) or NO_SHARE
         self.state = replace(
@@ -443,6 +449,7 @@ class _Work:
     def go_back(self, outcome: RolloutOutcome, reason: str, *, proven_worse: bool = False) -> None:
         if self.state.phase in _OVER:
             return
+        self.drop_gate()
         self.state = replace(self.state, ending=Ending(outcome, reason, proven_worse), held="")
         touched = self.state.routed or self.state.phase in ("routing", "promoting")
         self.enter("returning")
@@ -474,21 +481,3 @@ class _Work:
         ended = RolloutEnded(self.state.number, self.state.release, self.state.stable, outcome, took, worse)
         self.say(ended, reason)
         self.say(ended, reason, to=self.state.environment.object_id)
-
-
-def _why_this_way(asked: RolloutRequested, steps: tuple[RolloutStep, ...]) -> str:
-    if asked.stable is None:
-        return "the first release here: there is nothing to compare it with, so it gets all traffic once it is ready"
-    if not steps:
-        return f"from {short(asked.stable)} at once"
-    return f"from {short(asked.stable)} by {' -> '.join(map(_words_of, steps))} -> 100 %"
-
-
-def _words_of(step: RolloutStep) -> str:
-    if step.experiment is not None:
-        return f"experiment at {step.experiment.weight_pct:g} %"
-    share = f"{step.weight_pct:g} %"
-    if step.mirror is not None:
-        mirrored = f"{step.mirror.share_pct:g} % mirrored"
-        share = mirrored if step.weight_pct == 0 else f"{share} + {mirrored}"
-    return f"{step.name} {share}".strip()
