@@ -104,7 +104,10 @@ def only(world: World, version: str, watched: list[Answers]) -> None:
 def several_answers(watched: list[Answers]) -> list[Counter[str]]:
     """Wait until each got some; what they had before."""
     before = [answers.versions.copy() for answers in watched]
-    for answers, known in zip(watched, before, strict=True):
-        enough = known.total() + 40
-        wait_for(lambda answers=answers, enough=enough: answers.versions.total() >= enough, why="users get answers")
+    enough = [known.total() + 40 for known in before]
+
+    def all_did() -> bool:
+        return all(answers.versions.total() >= number for answers, number in zip(watched, enough, strict=True))
+
+    wait_for(all_did, why="users get answers")
     return before
