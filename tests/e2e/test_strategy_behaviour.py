@@ -229,3 +229,34 @@ def test_what_is_held_waits_and_what_was_proven_worse_is_never_tried_again(world
         assert world.rollout_of(commit) is None
         world.client.thaw("shop", "production")
         assert world.ended(commit).status == "promoted"
+
+
+def test_outside_its_windows_a_release_waits_with_the_time_at_which_it_may_go(world: World) -> None:
+    world.plant(more="windows: {rule: FREQ=YEARLY, start: '2000-01-01T00:00', for: 1s, zone: Europe/Berlin}")
+    world.up()
+    commit = world.push(version=1)
+    assert world.finished(commit).status == "passed"
+    wait_for(lambda: "no deployment window is open" in world.production.held, why="the window holds it")
+    assert world.production.held_until is not None
+    assert world.rollout_of(commit) is None
+    (world.repository / "trimtab.yaml").write_text((world.repository / "trimtab.yaml").read_text().split("windows")[0])
+    assert world.ended(world.push(version=2)).status == "promoted"
+
+
+def test_an_error_budget_that_is_used_up_freezes(world: World) -> None:
+    switch = world.folder / "switch"
+    world.plant(strategy="instant", more="budget: {objective: 99%}")
+    world.up()
+    first = world.ended(world.push(version=1, switch=str(switch))).release
+    with users(world.url) as answers:
+        world.client.freeze("shop", "production")
+        commit = world.push(version=2)
+        wait_for(lambda: "frozen" in world.production.held, why="the freeze holds it")
+        switch.touch()
+        wait_for(lambda: answers.statuses["500"] > 300, why="a part of the budget is spent")
+        world.client.thaw("shop", "production")
+        wait_for(lambda: "budget" in world.production.held, why="the error budget holds it")
+        assert world.rollout_of(commit) is None
+        world.client.pin("shop", "production", world.finished(commit).release)
+        world.live(world.finished(commit).release)  # what a person asks for is not held
+    assert world.production.previous == first
