@@ -294,6 +294,16 @@ def test_an_exhausted_error_budget_freezes() -> None:
     assert play.why(f.DeliveryHeld) == said
 
 
+def test_what_waits_is_decided_about_by_the_newest_numbers() -> None:
+    play = held(budget=BUDGET)
+    play.deploy(B, run=2)
+    play.reading = replace(play.reading, counts=counts(1000, 0))
+    play.see()
+    play.reading = replace(play.reading, counts=counts(1100, 90))
+    play.offer(C, run=3)
+    assert (play.waits(), play.causes()) == (True, ["budget"])
+
+
 def test_answers_that_nobody_got_cost_no_budget() -> None:
     play = held(budget=BUDGET)
     play.deploy(B, run=2)

@@ -36,9 +36,12 @@ class Spending:
         return Day(sum(day.requests for day in mine), sum(day.errors for day in mine))
 
 
-def count(spending: Spending, spec: BudgetSpec, counts: Mapping[ArmId, ArmCounts], now: float) -> Spending:
-    """Take what the arms did since the last time into today's numbers. Counts that began anew count from there."""
-    if now - spending.at < COUNT_EVERY_S or not counts:
+def count(
+    spending: Spending, spec: BudgetSpec, counts: Mapping[ArmId, ArmCounts], now: float, *, at_once: bool = False
+) -> Spending:
+    """Take what the arms did since the last time into today's numbers: now and then, or at once. Counts that began
+    anew count from there."""
+    if not counts or (now - spending.at < COUNT_EVERY_S and not at_once):
         return spending
     epoch = next(iter(counts.values())).epoch
     before = spending.seen if epoch == spending.epoch else {}

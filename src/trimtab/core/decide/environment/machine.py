@@ -319,7 +319,9 @@ class _Work:
     def count_budget(self) -> None:
         place = self.state.place
         if place is not None and place.budget is not None:
-            spending = count(self.state.spending, place.budget, self.counted(), self.now)
+            # What waits is decided about by the newest numbers.
+            waits = bool(self.state.waiting)
+            spending = count(self.state.spending, place.budget, self.counted(), self.now, at_once=waits)
             self.state = replace(self.state, spending=spending)
 
     def counted(self) -> Mapping[ArmId, ArmCounts]:
