@@ -346,6 +346,24 @@ def test_a_metric_of_ones_own_rolls_back() -> None:
     assert (verdict.verdict, verdict.offender) == ("FAIL", "refusals")
 
 
+@pytest.mark.parametrize(("bad", "ends"), [(0.0, 1), (0.5, "returning")])
+def test_in_an_experiment_numbers_from_elsewhere_are_compared_with_the_stable_release(
+    bad: float, ends: int | str
+) -> None:
+    analysis = AnalysisSpec(latency=None, split_check=False, metrics=(metric(),))
+    steps = (replace(STRATEGIES["experiment"][0], evidence=True), RolloutStep(50.0, 1.0, 0))
+    play = Play(specification=specification(*steps, analysis=analysis))
+    play.begin()
+    go_on(play, 0)
+    for total in range(100, 4000, 100):
+        play.counts[arm(OLD, BASELINE)] = ArmCounts("e", requests=total)
+        measured(play, total, bad=total * bad)
+        play.turn(100, 0, 700)
+        if play.state.step == 1 or play.phase == "returning":
+            break
+    assert ends in (play.state.step, play.phase)
+
+
 def test_shares_that_are_not_as_they_should_be_hold_the_rollout() -> None:
     analysis = AnalysisSpec(latency=None)
     play = Play(specification=specification(RolloutStep(50.0, 1.0, 1200, evidence=True), analysis=analysis))

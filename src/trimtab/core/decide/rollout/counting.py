@@ -28,7 +28,9 @@ class Cursor:
     at: float = 0.0
     """When the last tick was taken (seconds since the epoch)."""
     share_pct: float = 0.0
-    """The candidate's part of the arms' requests that was in force then."""
+    """The candidate's part of its requests and its control's that was in force then."""
+    of_stable_pct: float = 0.0
+    """The same of its requests and the stable release's: numbers from elsewhere know no other control."""
     counts: Mapping[ArmId, ArmCounts] = field(default_factory=dict)
     pairs: PairCounts = field(default_factory=PairCounts)
     measures: Mapping[str, Mapping[ArmId, ArmMeasure]] = field(default_factory=dict)

@@ -58,8 +58,11 @@ class Watching:
     @cached_property
     def part_pct(self) -> float:
         """The candidate's part of the requests that are compared, as the data plane holds it now."""
-        if self.control != self.state.stable:
-            return 50.0
+        return self.of_stable_pct if self.control == self.state.stable else 50.0
+
+    @cached_property
+    def of_stable_pct(self) -> float:
+        """The candidate's part of its own requests and the stable release's."""
         return counting.part_of_requests_pct(self.reading.traffic.share)
 
     @property
@@ -141,7 +144,11 @@ class Watching:
             candidate=counting.arm_tick(self.candidate, counts, cursor),
             stable=counting.arm_tick(self.control, counts, cursor),
             metrics=counting.metric_ticks(
-                self.analysis.metrics, self.reading.measurements, cursor, (self.candidate, self.control), part_pct
+                self.analysis.metrics,
+                self.reading.measurements,
+                cursor,
+                (self.candidate, self.state.stable or ""),
+                max(self.of_stable_pct, cursor.of_stable_pct),
             ),
             splits=splits,
             pairs=counting.pair_tick(self.reading.pairs, cursor),
@@ -173,6 +180,7 @@ class Watching:
         return Cursor(
             at=self.now,
             share_pct=self.part_pct,
+            of_stable_pct=self.of_stable_pct,
             counts=self._kept(self.reading.counts),
             pairs=replace(self.reading.pairs, alike={}, examples=()),
             measures=counting.measures(self.reading.measurements, self.state.cursor),
