@@ -1,0 +1,100 @@
+"""A throw-away PostgreSQL server for tests: the fixture `postgres_url`.
+
+It needs the server's programs (`initdb`, `pg_ctl`), which are looked for and, by root where apt works, installed.
+Without them, tests that ask for it are skipped; in CI they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_INSTALL_S = 300
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a database that one may do anything with, for as long as the tests run."""
+    programs = find_programs() or _install()
+    if programs is None:
+        reason = "there is no PostgreSQL server here: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running(programs) as url:
+        yield url
+
+
+def find_programs() -> Path | None:
+    """The folder with `initdb` and `pg_ctl`: that of pg_config, Debian's newest, or one of PATH."""
+    folders: list[Path] = []
+    if config := shutil.which("pg_config"):
+        said = subprocess.run([config, "--bindir"], capture_output=True, text=True).stdout.strip()
+        folders += [Path(said)] if said else []
+    debian = Path("/usr/lib/postgresql").glob("*/bin")
+    folders += sorted(debian, key=lambda folder: float(folder.parent.name), reverse=True)
+    folders += [Path(found).parent for found in (shutil.which("initdb"),) if found]
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
+
+
+@contextmanager
+def running(programs: Path) -> Iterator[str]:
+    """A server on a free port of 127.0.0.1, with its data in a folder that goes with it. It refuses to run as root, so
+    root starts it as the user postgres."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    options: dict[str, Any] = {"cwd": folder, "check": True, "capture_output": True}
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        options |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+    data, port = folder / "data", _free_port()
+    control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w"]
+    try:
+        made: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-A",
+            "trust",
+            "-U",
+            "app",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        subprocess.run(made, **options)
+        settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        subprocess.run([*control, "-l", folder / "log", "-o", settings, "start"], **options)
+        try:
+            yield f"postgresql://app@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install() -> Path | None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return None
+    command = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
+    try:
+        subprocess.run(command, capture_output=True, timeout=_INSTALL_S)
+    except subprocess.TimeoutExpired:
+        return None
+    return find_programs()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
