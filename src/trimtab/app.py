@@ -171,6 +171,7 @@ class Trimtab:
             artifacts=ports.artifacts,
             runtime=ports.runtime,
             processes=ports.processes,
+            measurements=ports.measurements,
             git_http=ports.git_http,
             token=token,
             url=url,

@@ -14,14 +14,16 @@ from rich.console import Console, RenderableType
 from tests.cli.scenario import APP, board, play, status
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.history import history_picture
+from trimtab.cli.pictures.metrics import metrics_picture
 from trimtab.cli.pictures.overview import overview
 from trimtab.cli.pictures.releases import releases_table
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
 from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
+from trimtab.core.errors import Problem
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.views.history import entry, is_routine
-from trimtab.views.model import OverviewView, RolloutView, RunView
+from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
 
 GOLDEN = Path(__file__).parent / "golden"
 SCENE = play()
@@ -49,6 +51,21 @@ def an_overview() -> OverviewView:
     return found
 
 
+def the_metrics() -> tuple[MetricView, ...]:
+    new, old = SCENE.live["staging"] or "", SCENE.live["production"] or ""
+    hint = "wrap it in `sum()`"
+    problem = Problem(
+        "metric-value", "the query gives 3 series, and one is needed", hint, "refusals, bad of the candidate"
+    )
+    return (
+        MetricView("thumbs", "events", "json", new, old, {"bad": 3, "all": 1240}, {"bad": 41, "all": 20_311}, 0.2),
+        MetricView("refunds", "rate", "sql", new, old, {"bad": 2}, {"bad": 17}, 42.0),
+        MetricView("helpful", "score", "sql", new, old, {"mean": 0.8127, "scores": 118}, {"scores": 0}, 0.0),
+        MetricView("tickets", "events", "datadog", new, old, {"bad": 0, "all": 0}, {"bad": 0, "all": 9}, 61.0),
+        MetricView("refusals", "events", "prometheus", new, old, problem=problem),
+    )
+
+
 PICTURES: dict[str, Draw] = {
     "apps": lambda _: apps_table(BOARD.apps(), NOW),
     "status": lambda width: status_picture(status(SCENE), NOW, width),
@@ -56,6 +73,7 @@ PICTURES: dict[str, Draw] = {
     "run-passed": lambda _: run_picture(a_run(5), NOW),
     "run-failed": lambda _: run_picture(a_run(3), NOW),
     "releases": lambda _: releases_table(BOARD.releases(APP), NOW),
+    "metrics": lambda _: metrics_picture(the_metrics()),
     "rollouts": lambda _: rollouts_table(BOARD.rollouts(PRODUCTION), NOW),
     "rollout-first": lambda width: rollout_picture(a_rollout(1), NOW, width),
     "rollout-promoted": lambda width: rollout_picture(a_rollout(2), NOW, width),

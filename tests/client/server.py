@@ -24,6 +24,7 @@ from trimtab.core.model.identity import EnvironmentId
 from trimtab.ports.git_http import GitRequest, GitResponse
 from trimtab.ports.processes import ProcessSpec
 from trimtab.testing.memory_artifacts import MemoryArtifacts
+from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import MemoryProcesses
 from trimtab.testing.memory_runtime import MemoryRuntime
 from trimtab.testing.memory_source import MemorySource
@@ -52,6 +53,7 @@ class Api:
         self.source = MemorySource()
         self.artifacts = MemoryArtifacts(folder / "artifacts")
         self.runtime = MemoryRuntime(self.clock)
+        self.measurements = MemoryMeasurements(self.clock)
         self.processes = MemoryProcesses(self.clock, folder / "logs")
         self.scene: Scenario = play()
         self.url = ""
@@ -89,6 +91,7 @@ class Api:
             artifacts=self.artifacts,
             runtime=self.runtime,
             processes=self.processes,
+            measurements=self.measurements,
             git_http=NoGit(),
             token=TOKEN,
             url=self.url,

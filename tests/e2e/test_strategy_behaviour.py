@@ -197,7 +197,14 @@ def test_metrics_of_ones_own_roll_back_and_an_outage_holds(world: World) -> None
             commit = world.push(version=2)
             held = rollout(world, commit, lambda seen: "refusals" in seen.held, "it is held for want of numbers")
             assert "503" in held.held
+            asked = world.client.metrics("shop", "production")[0]
+            assert (asked.name, asked.release) == ("refusals", held.release)
+            assert asked.problem is not None
+            assert "503" in asked.problem.message
             down.clear()
+            asked = world.client.metrics("shop", "production", held.release)[0]
+            assert asked.problem is None
+            assert asked.numbers["all"] > 0
             promoted = world.ended(commit)
             assert (promoted.status, promoted.verdict) == ("promoted", "PASS")
             worse = 60

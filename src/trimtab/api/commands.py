@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from trimtab.api.queries import found
+from trimtab.api.releases import chosen
 from trimtab.api.services import Services, Wired
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import (
@@ -29,7 +30,6 @@ from trimtab.core.model.facts import (
 )
 from trimtab.core.model.identity import (
     NAME_PATTERN,
-    Digest,
     EnvironmentId,
     app_object,
     rollout_object,
@@ -37,8 +37,6 @@ from trimtab.core.model.identity import (
     short,
 )
 from trimtab.views.model import Accepted, AppView, RolloutView
-
-MINIMUM_PREFIX = 4
 
 
 class Application(BaseModel):
@@ -125,7 +123,7 @@ async def rollback(services: Wired, request: Request, app: str, name: str, wante
     """Return to an earlier release at once."""
     environment = EnvironmentId(app, name)
     place = found(services.board().environment(environment), f"{app} has no environment {name}")
-    release = _release(services, app, wanted.release) if wanted.release else place.previous
+    release = chosen(services, app, wanted.release) if wanted.release else place.previous
     if release is None:
         raise failure("conflict", f"{environment} has run no other release yet")
     if release == place.live:
@@ -141,7 +139,7 @@ async def pin(services: Wired, request: Request, app: str, name: str, wanted: Pi
     """Stay on a release until unpinned; another one than the live release is moved to at once."""
     environment = EnvironmentId(app, name)
     place = found(services.board().environment(environment), f"{app} has no environment {name}")
-    release = _release(services, app, wanted.release) if wanted.release else place.live
+    release = chosen(services, app, wanted.release) if wanted.release else place.live
     if release is None:
         raise failure("conflict", f"{environment} runs no release yet")
     if release != place.live:
@@ -188,7 +186,7 @@ async def lift_quarantine(services: Wired, request: Request, app: str, name: str
     """Trust a release again that was proven worse; it is deployed when it is offered next."""
     environment = EnvironmentId(app, name)
     place = found(services.board().environment(environment), f"{app} has no environment {name}")
-    release = _release(services, app, wanted.release)
+    release = chosen(services, app, wanted.release)
     if release not in place.quarantined:
         raise failure("conflict", f"{short(release)} is not in quarantine in {environment}")
     by, said = request.state.actor, f"{short(release)} may be deployed to {environment} again"
@@ -206,20 +204,3 @@ def _under_way(services: Services, environment: EnvironmentId) -> RolloutView:
         hint = "`trimtab rollback` returns to an earlier release; a push starts a new rollout"
         raise failure("conflict", f"no rollout is under way in {environment}", hint)
     return place.rollout
-
-
-def _release(services: Services, app: str, wanted: str) -> Digest:
-    """The one release of the application whose digest begins so."""
-    start = wanted.removeprefix("sha256:")
-    if len(start) < MINIMUM_PREFIX:
-        raise failure("release-unknown", f"{wanted} is too short", f"give at least {MINIMUM_PREFIX} digits")
-    matching = [r.release for r in services.board().releases(app) if short_match(r.release, start)]
-    if len(matching) != 1:
-        what = "is no release" if not matching else "could be several releases"
-        raise failure("release-unknown", f"{wanted} {what} of {app}", "`trimtab releases` lists them")
-    return matching[0]
-
-
-def short_match(release: Digest, start: str) -> bool:
-    """Whether the digest's hex digits begin with `start`."""
-    return release.removeprefix("sha256:").startswith(start)

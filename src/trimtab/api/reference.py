@@ -14,7 +14,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from trimtab.api import commands, queries
+from trimtab.api import commands
+from trimtab.api.server import DOCUMENTED
 from trimtab.core import errors
 from trimtab.core.model import facts, specification
 from trimtab.views import model
@@ -82,8 +83,8 @@ _NOUNS = (model, errors, facts, specification, commands)
 def page() -> str:
     """The whole page, as Markdown."""
     api = FastAPI()
-    api.include_router(queries.routes)
-    api.include_router(commands.routes)
+    for routes in DOCUMENTED:
+        api.include_router(routes)
     document = api.openapi()
     return "\n".join([_BEGINNING, *_endpoints(document["paths"]), *_objects(document["components"]["schemas"])])
 

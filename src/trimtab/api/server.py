@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from trimtab.api import commands, git, problems, queries
+from trimtab.api import commands, git, metrics, problems, queries
 from trimtab.api.auth import TokenAuthentication
 from trimtab.api.services import Services
+
+DOCUMENTED = (queries.routes, metrics.routes, commands.routes)
+"""What the reference page tells of; Git has its own way of telling."""
 
 
 def create_api(services: Services) -> FastAPI:
@@ -14,9 +17,8 @@ def create_api(services: Services) -> FastAPI:
     api = FastAPI(title="Trimtab", version=services.version, openapi_url="/api/v1/openapi.json", redoc_url=None)
     api.state.services = services
     problems.install(api)
-    api.include_router(queries.routes)
-    api.include_router(commands.routes)
-    api.include_router(git.routes)
+    for routes in (*DOCUMENTED, git.routes):
+        api.include_router(routes)
 
     @api.get("/healthz", tags=["read"])
     async def healthz() -> dict[str, str]:

@@ -12,6 +12,7 @@ from trimtab.core.model.facts import Recorded
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.git_http import GitHttp
+from trimtab.ports.measurements import Measurements
 from trimtab.ports.processes import Processes
 from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import Source
@@ -29,6 +30,7 @@ class Services:
     artifacts: Artifacts
     runtime: Runtime
     processes: Processes
+    measurements: Measurements
     git_http: GitHttp
     token: str
     url: str

@@ -16,6 +16,7 @@ from trimtab.views.model import (
     AppView,
     EnvironmentView,
     HistoryEntry,
+    MetricView,
     OverviewView,
     ReleaseView,
     RolloutView,
@@ -93,6 +94,11 @@ class TrimtabClient:
         """Newest first."""
         path = _path("apps", app, "environments", environment, "rollouts")
         return self._transport.get(tuple[RolloutView, ...], path, limit=limit)
+
+    def metrics(self, app: str, environment: str, release: str | None = None) -> tuple[MetricView, ...]:
+        """The metrics of `release` (a digest or its beginning; None: the newest), each read once, now."""
+        path = _path("apps", app, "environments", environment, "metrics")
+        return self._transport.get(tuple[MetricView, ...], path, **({"release": release} if release else {}))
 
     def instance_logs(self, app: str, environment: str) -> tuple[str, ...]:
         """The names of the logs of an environment's instances, stopped ones too, newest first."""

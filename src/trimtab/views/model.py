@@ -160,6 +160,26 @@ class OverviewView:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricView:
+    """A metric of one's own as it was read just now, for both releases."""
+
+    name: str
+    kind: str
+    """events | score | rate"""
+    source: str
+    """prometheus | sql | json | datadog | cloudwatch"""
+    release: Digest
+    stable: Digest
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Of `release`. ``events``: ``bad`` and ``all``; ``rate``: ``bad``; ``score``: ``mean`` (0 to 1) and ``scores``,
+    how many. Empty when nothing could be read."""
+    stable_numbers: Mapping[str, float] = field(default_factory=dict)
+    age_s: float | None = None
+    """Of the newest number."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A command was recorded for `object`; what follows is decided by the engine. `said` tells it in a few words."""
 
