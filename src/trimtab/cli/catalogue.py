@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Begin": {
         "init": Entry("Write a commented trimtab.yaml for this folder.", "init:init"),
+        "import": Entry("Write trimtab.yaml from another tool's configuration.", "import_:import_group"),
         "validate": Entry("Check trimtab.yaml and show all its problems.", "validate:validate"),
         "simulate": Entry("Tell how soon a rollout would have a verdict.", "simulate:simulate"),
         "up": Entry("Run the controller, the gateway and the API.", "up:up"),
@@ -30,6 +31,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "run": Entry("Show one run with its steps.", "runs:run"),
         "releases": Entry("List the newest releases and how they fared.", "releases:releases"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
+        "metrics": Entry("Read your own metrics once, now.", "metrics:metrics"),
         "logs": Entry("Print what steps or instances wrote.", "logs:logs"),
         "history": Entry("Show what happened, and why.", "history:history"),
     },
@@ -58,6 +60,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
 GROUPS: dict[str, dict[str, Entry]] = {
     "apps": {
         "add": Entry("Add an application: pushed to Trimtab, or polled.", "apps:add"),
+    },
+    "import": {
+        "argo-rollouts": Entry("Write trimtab.yaml from a Rollout of Argo Rollouts.", "import_:argo_rollouts"),
     },
     "quarantine": {
         "list": Entry("List the releases in quarantine.", "hold:list_quarantine"),
