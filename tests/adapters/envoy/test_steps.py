@@ -50,6 +50,19 @@ async def test_copies_reach_the_candidate_and_nobody_gets_its_answers(rig: Envoy
     assert rig.upstream(route.candidate).requests == 30
 
 
+async def test_a_copy_says_that_it_is_one_and_a_request_cannot(rig: EnvoyRig) -> None:
+    route = await mirrored(rig, "marked-copies", MirrorSpec())
+    await rig.get(route, headers={"x-trimtab-copy": "true"})
+
+    async def copied() -> bool:
+        return rig.upstream(route.candidate).requests == 1
+
+    await eventually(copied)
+    (request,), (copy,) = rig.upstream(route.stable).heads, rig.upstream(route.candidate).heads
+    assert b"x-trimtab-copy" not in request
+    assert b"x-trimtab-copy: true" in copy
+
+
 async def test_a_candidate_that_fails_harms_nobody_while_it_only_gets_copies(rig: EnvoyRig) -> None:
     route = await mirrored(rig, "failing-copies", MirrorSpec())
     await rig.upstream(route.candidate).stop()

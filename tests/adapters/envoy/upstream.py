@@ -24,6 +24,8 @@ class Upstream:
     def __init__(self, name: str) -> None:
         self.name = name
         self.requests = 0
+        self.heads: list[bytes] = []
+        """Request lines and headers, as they came."""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self._ticks = asyncio.Condition()
@@ -62,6 +64,7 @@ class Upstream:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests += 1
+        self.heads.append(head.lower())
         path = head.split(b" ", 2)[1]
         if path == b"/stream":
             await self._stream(writer)

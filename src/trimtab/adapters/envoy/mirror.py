@@ -18,6 +18,9 @@ MIRROR_CLUSTER = "trimtab-mirror"
 CANDIDATE_HEADER = "x-trimtab-mirror"
 """The cluster that a copy is for. Only requests that the stable release gets carry it."""
 
+COPY_HEADER = "x-trimtab-copy"
+"""Tells an application that a request is a copy: it may leave out what must not be done twice."""
+
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
@@ -66,6 +69,8 @@ def listener(retry_policy: Document) -> Document:
         "name": MIRROR,
         "match": {"prefix": "/", "headers": [{"name": CANDIDATE_HEADER, "present_match": True}]},
         "route": {"cluster_header": CANDIDATE_HEADER, "timeout": "0s"},
+        "request_headers_to_add": [{"header": {"key": COPY_HEADER, "value": "true"}}],
+        "request_headers_to_remove": [CANDIDATE_HEADER],
         "typed_per_filter_config": keep_answers(),
     }
     dropped = {"name": "dropped", "match": {"prefix": "/"}, "direct_response": {"status": 204}}

@@ -73,6 +73,7 @@ def route_configuration(route: Route) -> Document:
                 "name": name,
                 "domains": ["*"],
                 "retry_policy": retry_policy(),
+                "request_headers_to_remove": [mirror.COPY_HEADER],
                 "routes": list(_routes(route.environment, said, route.sticky)),
             }
         ],
