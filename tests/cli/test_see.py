@@ -117,6 +117,13 @@ def test_logs_without_a_run_are_of_the_newest(api: Api, run: Terminal) -> None:
     assert "run 6 has started no step yet" in said.err
 
 
+def test_logs_of_a_gate_are_found_by_the_name_that_the_rollout_tells(api: Api, run: Terminal) -> None:
+    name = f"gate/{APP}/production/4/2"
+    asyncio.run(api.write(name, "HTTP 202, wait"))
+    assert run.fine("logs", name) == "HTTP 202, wait\n"
+    assert "there is no log" in run("logs", f"gate/{APP}/production/4/9").err
+
+
 def test_logs_of_instances(standing: Api, run: Terminal) -> None:
     lines = run.fine("logs", "--env", "production").splitlines()
     assert len(lines) == 2

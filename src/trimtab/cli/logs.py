@@ -18,7 +18,7 @@ from trimtab.views.model import RunView, StepView
     example="trimtab logs\ntrimtab logs 12 test --tail 100\ntrimtab logs --env production --follow",
 )
 @environment
-@click.argument("first", required=False, metavar="[RUN | INSTANCE]")
+@click.argument("first", required=False, metavar="[RUN | INSTANCE | GATE]")
 @click.argument("step", required=False, metavar="[STEP]")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until the end or Ctrl-C.")
 @click.option(
@@ -31,9 +31,11 @@ from trimtab.views.model import RunView, StepView
 )
 def logs(session: Session, first: str | None, step: str | None, follow: bool, tail: int, as_json: bool) -> None:
     """Of a run's steps: RUN is its number (without: the newest run), STEP the name of one. With --env of an
-    environment's instances: INSTANCE is the name of one. Lines of several begin with the name of theirs. With --json:
-    one JSON object a line."""
-    if session.wanted_environment is not None:
+    environment's instances: INSTANCE is the name of one. GATE: as the rollout names it. Lines of several begin with the
+    name of theirs. With --json: one JSON object a line."""
+    if first is not None and first.startswith("gate/"):
+        names, lines = [first], Logs(session.client, follow, tail).of_processes({first: first})
+    elif session.wanted_environment is not None:
         if step is not None:
             raise click.UsageError("with --env, name an instance only")
         processes = _instances(session, first)
