@@ -31,7 +31,7 @@ SPECIFICATION = Specification(
             "production",
             7080,
             strategy=StrategySpec(
-                steps=(RolloutStep(5, 15, 20), RolloutStep(25, 15, 50), RolloutStep(50, 15, 100)),
+                steps=(RolloutStep(5, 15, 20), RolloutStep(25, 15, 50), RolloutStep(50, 15, 100, evidence=True)),
             ),
         ),
     ),

@@ -113,7 +113,7 @@ async def steer(services: Wired, request: Request, app: str, name: str, command:
     if command == "promote" and rollout.step is None:
         raise failure("conflict", "the candidate is not ready yet", "promote it once its first step has begun")
     if command == "approve" and not rollout.awaiting_approval:
-        raise failure("conflict", "no step waits for approval", "`trimtab rollout` shows what it waits for")
+        raise failure("conflict", "no step waits for approval", "`trimtab status` shows what it waits for")
     place = rollout_object(EnvironmentId(app, name), rollout.number)
     return _accept(services, place, fact, by, said)
 

@@ -27,6 +27,7 @@ from trimtab.cli.pictures.words import (
     took,
 )
 from trimtab.cli.plain import clean
+from trimtab.core.model.strategy import RolloutStep
 from trimtab.core.say import count, milliseconds, percent
 from trimtab.views.model import ArmView, RolloutView
 
@@ -131,25 +132,47 @@ def _measures(rollout: RolloutView, now: float) -> Iterator[tuple[str, float, st
     if rollout.verified_at is not None and rollout.step is not None and rollout.step < len(rollout.steps):
         yield _step_measure(rollout, rollout.step, now - rollout.verified_at)
     yield "harm", rollout.rollback_evidence_pct, BAD, "at 100 % it is rolled back"
-    remark = "all at 100 % on the last step: it is promoted"
+    remark = _what_proof_is_for(rollout)
     for metric, share_pct in rollout.promote_evidence_pct.items():
         yield f"{metric} fine", share_pct, GOOD, remark
         remark = ""
 
 
+def _what_proof_is_for(rollout: RolloutView) -> str:
+    """What follows once the candidate is proven good enough; a step waits for that only when it asks for evidence."""
+    step = rollout.step
+    if step is None or step >= len(rollout.steps):
+        return ""
+    if not rollout.steps[step].evidence:
+        return "this step does not wait for it"
+    return "all at 100 %: it is promoted" if step + 1 == len(rollout.steps) else "all at 100 %: the next step"
+
+
 def _step_measure(rollout: RolloutView, index: int, held_s: float) -> tuple[str, float, str, str]:
+    """How far the step is with its time and its requests. What else it waits for is said below, while it does."""
     wanted = rollout.steps[index]
     shares = [
         min(1.0, held_s / wanted.hold_s) if wanted.hold_s > 0 else 1.0,
         min(1.0, rollout.step_requests / wanted.requests) if wanted.requests > 0 else 1.0,
     ]
-    held_s = min(held_s, wanted.hold_s)
-    remark = f"{held_s:.0f} of {wanted.hold_s:g} s, {rollout.step_requests} of {count(wanted.requests, 'request')}"
+    remark = ", ".join(_so_far(wanted, rollout.step_requests, held_s))
     if wanted.name:
-        remark = f"{clean(wanted.name)}: {remark}"
-    if wanted.mirror is not None:
-        remark += f", {wanted.mirror.share_pct:g} % mirrored"
+        remark = f"{clean(wanted.name)}: {remark}" if remark else clean(wanted.name)
     return f"step {index + 1} of {len(rollout.steps)}", 100.0 * min(shares), ACTIVE, remark
+
+
+def _so_far(wanted: RolloutStep, seen: int, held_s: float) -> Iterator[str]:
+    """``4 of 10 s``, ``12 of 50 requests``: only what the step asks for, and how much is copied."""
+    if wanted.hold_s > 0:
+        yield f"{min(held_s, wanted.hold_s):.0f} of {wanted.hold_s:g} s"
+    copied = "" if wanted.mirror is None else f"{wanted.mirror.share_pct:g} %"
+    if copied and wanted.weight_pct == 0 and wanted.requests > 0:
+        yield f"{seen:,} of {wanted.requests:,} copies ({copied})"
+        return
+    if wanted.requests > 0:
+        yield f"{seen:,} of {count(wanted.requests, 'request')}"
+    if copied:
+        yield f"{copied} copied"
 
 
 def _ladder(rollout: RolloutView) -> Text:
