@@ -1,7 +1,6 @@
 """A throw-away PostgreSQL server for tests: the fixture `postgres_url`.
 
-It needs the server's programs (`initdb`, `pg_ctl`), which are looked for and, by root where apt works, installed.
-Without them, tests that ask for it are skipped; in CI they fail.
+It needs the server's programs (`initdb`, `pg_ctl`).
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ from typing import Any
 
 import pytest
 
-_INSTALL_S = 300
+from tests.programs import install, missing
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a database that one may do anything with, for as long as the tests run."""
-    programs = find_programs() or _install()
+    if find_programs() is None:
+        install("postgresql")
+    programs = find_programs()
     if programs is None:
-        reason = "there is no PostgreSQL server here: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("postgresql")
+    assert programs is not None
     with running(programs) as url:
         yield url
 
@@ -80,17 +79,6 @@ def running(programs: Path) -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], **options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _install() -> Path | None:
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return None
-    command = ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"]
-    try:
-        subprocess.run(command, capture_output=True, timeout=_INSTALL_S)
-    except subprocess.TimeoutExpired:
-        return None
-    return find_programs()
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.adapters.measurements.rigs import found, problem_of
+from tests.programs import install, missing
 from trimtab.core.model.measure import ArmMeasure
 from trimtab.core.model.specification import SourceSpec
 from trimtab.testing.clock import ManualClock
@@ -21,14 +22,15 @@ NOW = int(ManualClock().now())
 BAD = 'sum(refused_total{release="$release"})'
 ALL = 'sum(answers_total{release="$release"})'
 SCORES = 'sum by (le) (scores_bucket{release="$release"})'
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")),
-    reason="there is no Prometheus here: apt-get install prometheus",
-)
+pytestmark = pytest.mark.timeout(400)  # it may have to be installed first
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if not _is_here():
+        install("prometheus")
+    if not _is_here():
+        missing("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     lines = ["# TYPE refused counter", "# TYPE answers counter", "# TYPE scores histogram"]
     series = (
@@ -45,6 +47,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "prometheus.yml").write_text("")
     with _running(folder) as where:
         yield where
+
+
+def _is_here() -> bool:
+    return shutil.which("prometheus") is not None and shutil.which("promtool") is not None
 
 
 @contextmanager
