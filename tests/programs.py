@@ -1,4 +1,4 @@
-"""Programs that some tests need: root installs them where apt works; else the tests are skipped, and in CI they fail."""
+"""Programs that some tests need: root installs them where apt works; else tests are skipped, and in CI they fail."""
 
 from __future__ import annotations
 
