@@ -95,7 +95,9 @@ def _environment(specification: Specification, name: str | None) -> EnvironmentS
 def _what(
     specification: Specification, place: EnvironmentSpec, rate: float, errors: float, users: int | None, runs: int
 ) -> str:
-    steps = " -> ".join(f"{step.weight_pct:g} %" for step in place.strategy.steps)
+    from trimtab.core.decide.rollout.words import words_of
+
+    steps = " -> ".join(map(words_of, place.strategy.steps))
     by_users = f" by users of {users} requests" if users else ""
     traffic = f"{rate:g} requests/s{by_users}, {errors:g} % of them fail on the stable release"
     deadline = f"deadline {duration(place.strategy.deadline_s)}"

@@ -183,10 +183,10 @@ def step_reading(status: ProcessStatus, log: Path) -> StepReading:
     quoted = f": {last}" if last else ""
     if status.phase == "lost":
         return StepReading("lost", None, took, "its supervisor is gone (killed, or the machine was restarted)")
-    if status.problem is not None and status.exit_code is None:
-        return StepReading("failed", None, took, str(status.problem))
     if status.timed_out:
         return StepReading("timed_out", status.exit_code, took, f"its time was up{quoted}")
+    if status.problem is not None and status.exit_code is None:
+        return StepReading("failed", None, took, str(status.problem))
     if status.stopped:
         return StepReading("cancelled", status.exit_code, took, "it was stopped")
     if status.exit_code == 0:

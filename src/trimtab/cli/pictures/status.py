@@ -128,14 +128,15 @@ def _add_environment(
 def _holds(place: EnvironmentView, now: float) -> Iterator[Text]:
     """Why nothing, or not everything, is deployed here by itself."""
     if place.pinned is not None:
-        yield joined(Text("⚲ pinned to", style=CARE), name(place.pinned))
+        yield joined(Text("⚲ pinned to", style=CARE), name(place.pinned), Text("trimtab unpin", DIM))
     if place.frozen:
         until = f"for another {span(place.frozen_until - now)}" if place.frozen_until else "until `trimtab thaw`"
         yield joined(Text("❄ frozen", style=CARE), Text(until, style=DIM))
     if place.held:
         yield joined(Text("‖ waiting", style=CARE), clean(place.held))
     if place.quarantined:
-        yield joined(Text("⊘ quarantine", style=BAD), *(name(release) for release in place.quarantined[:5]))
+        newest = (name(release) for release in place.quarantined[:5])
+        yield joined(Text("⊘ quarantine", style=BAD), *newest, Text("trimtab quarantine lift", DIM))
 
 
 def _instance_line(instance: InstanceView, environment: str, now: float) -> RenderableType:
