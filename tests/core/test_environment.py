@@ -36,13 +36,14 @@ class Play:
     said: list[tuple[f.Fact, str, str | None]] = field(default_factory=list)
     todo: list[tuple[str, Action]] = field(default_factory=list)
     commits: int = 0
+    now: float = 100.0
 
     def specification(self, policy: NewerPolicy = "latest") -> Specification:
         return specification(policy)
 
     def see(self, *facts: f.Fact) -> None:
         recorded = tuple(f.Recorded(PLACE.object_id, fact, reason="because") for fact in facts)
-        decision = decide_environment(self.state, recorded, self.reading, 100.0)
+        decision = decide_environment(self.state, recorded, self.reading, self.now)
         self.state = decision.state
         self.said += [(emit.fact, emit.reason, emit.object) for emit in decision.emit]
         self.todo += [(todo.key, todo.action) for todo in decision.todo]
@@ -261,3 +262,37 @@ def test_an_instance_that_does_not_serve_is_a_problem_until_it_does() -> None:
     play.reading = replace(live_world("ready"), desired=play.reading.desired)
     play.see()
     assert play.facts(f.ProblemCleared)
+
+
+def test_a_write_that_fails_is_made_again_until_it_is_done() -> None:
+    play = Play()
+    play.deploy(A)
+    play.offer(B, run=2)
+    key, wanted = play.todo[-1]
+    locked = Problem("git", "main.lock is there")
+    play.see(f.ActionFailed(key, "CommitDesired", locked))
+    assert [problem.code for problem in play.state.problems] == ["state-repository"]
+    play.see()
+    assert play.todo[-1] == (key, wanted)
+    play.now += 10.0
+    play.see()
+    again, action = play.todo[-1]
+    assert (again != key, action) == (True, wanted)
+    play.commit()
+    assert play.state.problems == ()
+    assert play.state.rollout is not None
+
+
+def test_a_commit_that_names_the_candidate_anew_starts_its_rollout_anew() -> None:
+    play = Play()
+    play.deploy(A)
+    play.offer(B, run=2)
+    play.commit()
+    first = play.state.rollout
+    play.reading = replace(
+        play.reading, desired=DesiredReading("by-hand", B, "ada", "Say why", play.specification(play.policy))
+    )
+    play.see()
+    play.end("superseded")
+    assert play.state.rollout is not None
+    assert play.state.rollout != first

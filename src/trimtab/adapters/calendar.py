@@ -14,7 +14,7 @@ from trimtab.core.errors import failure
 from trimtab.core.model.opening import ALWAYS, Opening
 from trimtab.core.model.specification import WindowSpec
 
-MOST_JOINTS = 400
+MOST_JOINTS = 30
 """Occurrences that follow each other without a gap are joined up to here; the end of the last one is looked at anew."""
 
 
@@ -41,7 +41,10 @@ class RuleCalendar:
         known = self._known.get(asked)
         if known is not None and known.since <= now and (known.opening.until or float("inf")) > now:
             return known.opening
-        found = _opening(asked, now)
+        try:
+            found = _opening(asked, now)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise failure("window-rule", f"a window cannot be worked out: {error}", "see `windows`") from None
         self._known[asked] = _Known(now, found)
         return found
 
@@ -90,7 +93,8 @@ def _epoch_s(wall: datetime, zone: ZoneInfo) -> float:
 @lru_cache(maxsize=256)
 def _rule(window: WindowSpec) -> rrule | rruleset:
     try:
-        return rrulestr(window.rule, dtstart=datetime.fromisoformat(window.start))
+        # Without the cache each look counts all occurrences through once more.
+        return rrulestr(window.rule, dtstart=datetime.fromisoformat(window.start), cache=True)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         hint = "write it as `FREQ=WEEKLY;BYDAY=MO,TU` (RFC 5545)"
         raise failure("window-rule", f"the rule cannot be understood: {error}", hint, window.rule) from None

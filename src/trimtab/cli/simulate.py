@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ LAST = "the last, production"
 @click.option(
     "--runs", type=click.IntRange(10, 100_000), default=1000, metavar="N", help="Rollouts of each kind [1000]."
 )
-@click.option("--seed", type=int, default=1, metavar="N", help="Another one gives other rollouts [1].")
+@click.option("--seed", type=click.IntRange(0), default=1, metavar="N", help="Another one gives other rollouts [1].")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw it, too: an .svg or a .png.")
 def simulate(
     file: Path,
@@ -58,6 +59,8 @@ def simulate(
     from trimtab.simulate.answers import answers
     from trimtab.simulate.rollouts import Load
 
+    if not (math.isfinite(rate) and math.isfinite(errors)):
+        raise click.UsageError("--rate and --errors are numbers")
     specification = _specification(file)
     environment = _environment(specification, place)
     if picture is not None:

@@ -78,7 +78,13 @@ class Window(Settings):
         return f"FREQ=WEEKLY;BYDAY={days}", (_A_MONDAY + begin).isoformat(), length.total_seconds()
 
 
+_RULE = re.compile(r"(RRULE:)?FREQ=(YEARLY|MONTHLY|WEEKLY|DAILY|HOURLY)(;[A-Z]+=[A-Z0-9,+-]+)*")
+
+
 def _check_rule(rule: str, start: str) -> None:
+    if not _RULE.fullmatch(rule) or re.search(r"INTERVAL=0+(;|$)", rule):
+        hint = "for example `FREQ=WEEKLY;BYDAY=MO,TU`: FREQ comes first, at most HOURLY, and `start` is DTSTART"
+        raise wrong("config-invalid-value", "must be one recurrence rule (RFC 5545)", hint)
     try:
         occurrences = rrulestr(rule.removeprefix("RRULE:"), dtstart=parse_moment(start).replace(tzinfo=None))
         first = next(iter(occurrences), None)
@@ -116,12 +122,15 @@ class Freeze(Settings):
     def span_s(self) -> tuple[float, float]:
         """Begin and end (seconds since the epoch)."""
         begin, end = parse_moment(self.from_), parse_moment(self.to)
-        if len(self.to) == len("2026-12-20"):
+        if len(self.to) == len("2026-12-20") and end.year < 9999:
             end += timedelta(days=1)
         return self._epoch_s(begin), self._epoch_s(end)
 
     def _epoch_s(self, moment: datetime) -> float:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.zone))).astimezone(UTC).timestamp()
+        try:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.zone))).astimezone(UTC).timestamp()
+        except OverflowError:
+            raise wrong("config-invalid-value", "has a date beyond the calendar", "use years 2 to 9998") from None
 
 
 class Budget(Settings):

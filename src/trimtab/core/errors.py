@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trimtab.core.say import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -17,6 +19,11 @@ class Problem:
     message: str
     hint: str = ""
     where: str = ""
+
+    def __post_init__(self) -> None:
+        # Others' words end up here: answers of endpoints, last lines of logs.
+        for name in ("message", "hint", "where"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text without what no log, database or commit message can hold: NUL, and halves of characters (surrogates)."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode() if "\0" in text or not _is_whole(text) else text
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def count(number: int, noun: str) -> str:
     """``1 request``, ``1,204 requests``, ``2 processes``."""
     if number == 1:

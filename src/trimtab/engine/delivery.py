@@ -104,6 +104,9 @@ class Delivery:
                 break
             await self.clock.sleep(DRAIN_POLL_S)
         async with self._turn(environment, action.arm):
+            reading = await self.traffic.reading(environment)
+            if reading.problem is not None or set(leaving) & set(reading.endpoints.get(action.arm, ())):
+                return done(order)  # the rollout went back meanwhile, and they serve again
             await self.runtime.stop(environment, action.arm, keep=action.keep)
             if action.keep == 0:
                 await self.traffic.forget(environment, action.arm)

@@ -25,6 +25,7 @@ from trimtab.core.model.measure import Measurement
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
 from trimtab.core.model.traffic import PairCounts
+from trimtab.core.say import printable
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.calendar import Calendar
 from trimtab.ports.measurements import Measurements, Watch
@@ -206,4 +207,4 @@ def last_line(log: Path) -> str:
     except OSError:
         return ""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
+    return printable(lines[-1][:300]) if lines else ""

@@ -85,6 +85,7 @@ def test_a_rule_that_is_over_never_opens_again() -> None:
     [
         (WindowSpec("FREQ=SOMETIMES", "2024-01-01T08:00:00", 1.0), "cannot be understood"),
         (WindowSpec("FREQ=DAILY", "2024-01-01T08:00:00", 1.0, "Mars/Base"), "no such time zone"),
+        (WindowSpec("DTSTART:20200101T000000Z\nRRULE:FREQ=DAILY", "2024-01-01T08:00:00", 1.0), "cannot be worked out"),
     ],
 )
 def test_what_cannot_be_understood_is_said(window: WindowSpec, says: str) -> None:

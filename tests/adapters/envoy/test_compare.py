@@ -67,3 +67,23 @@ def test_a_bomb_is_unpacked_in_part() -> None:
     bomb = gzip.compress(b"0" * 100_000_000)
     found = compare(MirrorSpec(compare="exact"), Answer(200, len(bomb), bomb, "gzip"), answer("0"))
     assert found.difference
+
+
+def test_answers_that_are_nested_too_deep_are_compared_as_they_are() -> None:
+    deep = b'{"a":' * 480 + b"1" + b"}" * 480
+    other = deep.replace(b"1", b"2")
+    spec = MirrorSpec(compare="json")
+    assert compare(spec, Answer(200, len(deep), deep), Answer(200, len(deep), deep)).difference == ""
+    assert compare(spec, Answer(200, len(deep), deep), Answer(200, len(other), other)).difference != ""
+
+
+def test_halves_of_characters_in_answers_can_be_told() -> None:
+    mine, theirs = b'{"a": "\\ud83d"}', b'{"a": "b"}'
+    found = compare(MirrorSpec(compare="json"), Answer(200, len(mine), mine), Answer(200, len(theirs), theirs))
+    found.difference.encode()
+
+
+def test_a_word_that_is_repeated_is_compared_too() -> None:
+    mine, theirs = b"no " * 400, b"no " * 399 + b"yes"
+    found = compare(MirrorSpec(compare="similar"), Answer(200, 1200, mine), Answer(200, 1200, theirs))
+    assert found.alike_pct == 100

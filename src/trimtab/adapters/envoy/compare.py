@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,10 +12,12 @@ from typing import Any
 
 from trimtab.adapters.envoy.access_log import ANSWER_BYTES
 from trimtab.core.model.strategy import MirrorSpec
+from trimtab.core.say import printable
 
 _MOST_BYTES = 16 * ANSWER_BYTES
 """So much of an answer is unpacked at most."""
 _MOST_WORDS = 400
+_MOST_PAIRS = 10_000
 _GONE = object()
 
 
@@ -62,9 +65,10 @@ def _exact(stable: Answer, candidate: Answer) -> Comparison:
 def _json(stable: Answer, candidate: Answer, ignore: Sequence[str]) -> Comparison:
     try:
         mine, theirs = json.loads(_unpacked(stable)), json.loads(_unpacked(candidate))
+        difference = _difference(mine, theirs, [tuple(path.split(".")) for path in ignore], ())
     except (ValueError, RecursionError):
-        return _exact(stable, candidate)  # no JSON, or more of it than was kept
-    return Comparison(_difference(mine, theirs, [tuple(path.split(".")) for path in ignore], ()))
+        return _exact(stable, candidate)  # no JSON, more of it than was kept, or too deep to look into
+    return Comparison(printable(difference))
 
 
 def _difference(mine: Any, theirs: Any, ignore: Sequence[tuple[str, ...]], path: tuple[str, ...]) -> str:
@@ -100,7 +104,11 @@ def _shown(value: Any) -> str:
 
 def _similar(stable: Answer, candidate: Answer, alike_pct: float) -> Comparison:
     mine, theirs = (_unpacked(answer).decode(errors="replace").split()[:_MOST_WORDS] for answer in (stable, candidate))
-    ratio = SequenceMatcher(None, mine, theirs, autojunk=False).ratio() if mine or theirs else 1.0
+    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
+    of_mine, of_theirs = Counter(mine), Counter(theirs)
+    # The exact ratio takes as long as there are pairs of equal words: without end for a word that is repeated.
+    pairs = sum(number * of_theirs[word] for word, number in of_mine.items())
+    ratio = matcher.ratio() if pairs <= _MOST_PAIRS else matcher.quick_ratio()
     pct = round(100 * ratio)
     return Comparison(f"{pct} % alike" if 100 * ratio < alike_pct else "", pct)
 

@@ -6,6 +6,7 @@ why. Its supervisor ends it when the gate's time is up.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -94,4 +95,6 @@ def main(question: str) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a gate says may be no text
     sys.exit(main(sys.argv[1]))

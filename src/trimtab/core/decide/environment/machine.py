@@ -47,6 +47,8 @@ from trimtab.core.say import duration
 
 IDLE_S = 2.0
 """How often an environment compares live with desired when nothing wakes it earlier."""
+WRITE_AGAIN_S = 5.0
+"""How long after a failure the state repository is written again."""
 
 
 def decide_environment(
@@ -57,6 +59,7 @@ def decide_environment(
     for recorded in facts:
         work.see(recorded)
     work.count_budget()
+    work.write_again()
     work.compare_with_git()
     work.start_what_is_due()
     work.repair()
@@ -140,7 +143,15 @@ class _Work:
     def desired_committed(self, written: DesiredCommitted) -> None:
         committed = self.state.committing
         if committed is not None and committed.release == written.release:
-            self.state = replace(self.state, desired=committed, desired_commit=written.commit, committing=None)
+            self.state = replace(
+                self.state,
+                desired=committed,
+                desired_commit=written.commit,
+                committing=None,
+                writing=None,
+                write_again_at=0.0,
+                write_problem=None,
+            )
 
     def abort_rollout(self, reason: str) -> None:
         if self.state.rollout is not None:
@@ -151,8 +162,8 @@ class _Work:
         if key == self.state.repairing:
             self.state = replace(self.state, repairing="")
         if problem is not None and key.startswith("desired"):
-            self.state = replace(self.state, committing=None)
-            self.say(ProblemFound(problem), "the state repository could not be written")
+            problem = replace(problem, code="state-repository")
+            self.state = replace(self.state, write_problem=problem, write_again_at=self.now + WRITE_AGAIN_S)
         if problem is not None and key.startswith("retire"):
             self.state = replace(self.state, retiring=())  # repair() finds what is still there
 
@@ -169,7 +180,7 @@ class _Work:
         wanted = self.state.desired
         if wanted is None or wanted.release != ended.release:
             return  # Git says something else by now
-        self.state = replace(self.state, failed=self.state.desired_commit)
+        self.state = replace(self.state, failed=self.state.rollout_commit or self.state.desired_commit)
         if ended.outcome == "superseded" or self.state.committing is not None:
             return  # what follows is decided already
         if self.state.live is not None and self.state.specification is not None:
@@ -253,9 +264,16 @@ class _Work:
             trailers["Trimtab-Rollout"] = f"{self.id}/{rollout}"
         if actor:
             trailers["Trimtab-Actor"] = actor
-        self.state = replace(self.state, committing=offer)
         action = CommitDesired(self.id.app, self.id.name, offer.release, subject, why, trailers)
+        self.state = replace(self.state, committing=offer, writing=action, write_again_at=0.0)
         self.todo.append(Todo(self.key("desired"), action))
+
+    def write_again(self) -> None:
+        """A write that failed is tried until it is done: what was decided must not be lost."""
+        action = self.state.writing
+        if action is not None and 0 < self.state.write_again_at <= self.now:
+            self.state = replace(self.state, write_again_at=0.0)
+            self.todo.append(Todo(self.key("desired"), action))
 
     def compare_with_git(self) -> None:
         """Someone else changed the state repository: do what it says, or say why not."""
@@ -355,7 +373,10 @@ class _Work:
         self.say(request, why, to=rollout_object(self.id, number))
         # If its instances are just being stopped, they are wanted again.
         retiring = tuple(digest for digest in self.state.retiring if digest != wanted.release)
-        self.state = replace(self.state, rollout=number, next_rollout=number + 1, retiring=retiring)
+        commit = self.state.desired_commit
+        self.state = replace(
+            self.state, rollout=number, rollout_commit=commit, next_rollout=number + 1, retiring=retiring
+        )
 
     def retire(self, release: ArmId, delay_s: float) -> None:
         wanted = self.state.desired

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trimtab.core.decide.environment.budget import Spending
 from trimtab.core.errors import Problem
+from trimtab.core.model.actions import CommitDesired
 from trimtab.core.model.facts import HoldCause
 from trimtab.core.model.identity import ArmId, Digest, EnvironmentId
 from trimtab.core.model.opening import ALWAYS, Opening
@@ -71,7 +72,14 @@ class EnvironmentState:
     waiting: tuple[Offer, ...] = ()
     committing: Offer | None = None
     """Being written to the state repository."""
+    writing: CommitDesired | None = None
+    """What is being written; kept until it is, however often that fails."""
+    write_again_at: float = 0.0
+    """When a write that failed is tried again; 0: none has."""
+    write_problem: Problem | None = None
     rollout: int | None = None
+    rollout_commit: str = ""
+    """The commit that the rollout was started for."""
     next_rollout: int = 1
     failed: str = ""
     """The commit whose rollout ended without being promoted: not tried again by itself."""

@@ -41,6 +41,8 @@ def _routed_to(state: EnvironmentState, reading: EnvironmentReading, mine: list[
 def problems(state: EnvironmentState, reading: EnvironmentReading) -> dict[str, Problem]:
     """What is wrong now, by code."""
     found: dict[str, Problem] = {}
+    if state.write_problem is not None:
+        found[state.write_problem.code] = state.write_problem
     if reading.traffic.problem is not None:
         found["gateway"] = replace(reading.traffic.problem, code="gateway")
     down = [

@@ -118,7 +118,7 @@ class Watching:
         tick, slot = self._tick()
         requests = tick.candidate.requests + tick.stable.requests
         numbers = any(m.candidate.all or m.candidate.bad or m.candidate.scores for m in tick.metrics.values())
-        if self.now - cursor.at < 0.9 * TICK_S or (requests < ev.STRATUM_REQUESTS and not numbers):
+        if 0 <= self.now - cursor.at < 0.9 * TICK_S or (requests < ev.STRATUM_REQUESTS and not numbers):
             return self.state, []
         seen = ev.observe(self.analysis, self.state.evidence, tick)
         trials = self._trials()
