@@ -149,3 +149,9 @@ def test_budget_and_group() -> None:
     assert place.group is not None
     assert (place.budget.objective_pct, place.budget.days) == (99.9, 28)
     assert place.group.members == ("a/production", "b/production")
+
+
+def test_evidence_is_waited_for_where_both_releases_have_traffic() -> None:
+    assert [step.evidence for step in strategy("{canary: {steps: [50%, 100%]}}").steps] == [True, False]
+    assert [step.evidence for step in strategy("{canary: {steps: [100%]}}").steps] == [False]
+    assert [step.evidence for step in strategy("{canary: {steps: [{mirror: 20%}, 100%]}}").steps] == [True, False]

@@ -80,10 +80,15 @@ def _check_weights(root: MappingNode, path: Path, steps: list[Mapping[str, Any]]
 
 def _check_traffic(root: MappingNode, path: Path, steps: list[Mapping[str, Any]]) -> Iterator[Flaw]:
     """Whether those steps that wait for requests or evidence can ever get any."""
-    has_weight = has_mirror = False
+    has_weight = has_mirror = has_all = False
     for index, step in enumerate(steps):
         if "weight" in step:
-            has_weight = parsed(parse_percent, step["weight"]) != 0
+            weight = parsed(parse_percent, step["weight"])
+            has_weight, has_all = weight != 0, weight == 100
+        if has_all and step.get("evidence") is True and "experiment" not in step:
+            message = f"step {index + 1} waits for evidence, but the stable release has no traffic to compare with"
+            place = value_place(root, (*path, "steps", index, "evidence"))
+            yield Flaw(place, "config-conflict", message, "put it on an earlier step, or end with `bake`")
         if "mirror" in step:
             has_mirror = step["mirror"] not in (False, 0, "0%", "0")
         if has_weight or has_mirror or "experiment" in step:

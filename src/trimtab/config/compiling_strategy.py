@@ -109,10 +109,15 @@ def _canary(canary: Canary, segments: Segments) -> Iterator[RolloutStep]:
         made.append((said, _one_step(now, said, canary.ramp)))
     # Unless somebody says where to wait for evidence: at the end, on the last step that shows any.
     silent = all(said.evidence is None for said, _ in made)
-    shows = [index for index, (_, step) in enumerate(made) if step.weight_pct or step.mirror or step.experiment]
+    shows = [index for index, (_, step) in enumerate(made) if _compares(step)]
     for index, (said, step) in enumerate(made):
         by_default = silent and bool(shows) and index == shows[-1]
         yield replace(step, evidence=by_default if said.evidence is None else said.evidence)
+
+
+def _compares(step: RolloutStep) -> bool:
+    """Whether both releases get requests: with all of them on one side there is nothing to compare."""
+    return step.experiment is not None or 0 < step.weight_pct < 100 or (step.mirror is not None and not step.weight_pct)
 
 
 def _after(now: RolloutStep, said: StepSettings, segments: Segments) -> RolloutStep:

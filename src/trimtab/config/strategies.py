@@ -87,6 +87,11 @@ class Canary(Moving):
     )
 
 
+def _check_share(mirror: Mirror) -> None:
+    if mirror.share == 0:
+        raise wrong("config-conflict", "copies no request", "give `mirror` a share, for example `20%`")
+
+
 class WarmUp(Settings):
     """Copies of requests before the switch: caches warm up, and what goes wrong harms nobody."""
 
@@ -98,6 +103,11 @@ class WarmUp(Settings):
     evidence: bool = setting(
         True, "Wait until the analysis of the copies says that the new release is good enough.", False
     )
+
+    @model_validator(mode="after")
+    def _copies_something(self) -> Self:
+        _check_share(self.mirror)
+        return self
 
 
 def _warm_up(value: Any) -> Any:
@@ -140,6 +150,11 @@ class Shadow(Moving):
     requests: int = setting(100, "How many copies at least.", 5000, ge=0, le=10_000_000)
     evidence: bool = setting(True, "Wait until the analysis says that the new release is good enough.", False)
 
+    @model_validator(mode="after")
+    def _copies_something(self) -> Self:
+        _check_share(self.mirror)
+        return self
+
 
 class AB(Moving):
     """A part of a segment gets the new release for a given time; then all get it, unless it is worse."""
@@ -149,6 +164,13 @@ class AB(Moving):
     for_: Duration = duration(3600.0, "How long at least.", "1d", alias="for", ge=0, le=LONGEST_S)
     requests: int = setting(100, "How many requests the new release must have got.", 5000, ge=0, le=10_000_000)
     evidence: bool = setting(True, "Wait until the analysis says that the new release is good enough.", False)
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        if self.weight == 100 and self.evidence:
+            hint = "give it less, or write `evidence: false`"
+            raise wrong("config-conflict", "gives all of them the new release: nothing is left to compare with", hint)
+        return self
 
 
 class Strategy(Settings):
