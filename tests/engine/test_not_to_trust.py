@@ -91,7 +91,7 @@ async def test_a_router_that_says_one_share_and_gives_another_is_found_by_counti
     await second_rollout(world, HALF.replace("[50%]", "[{weight: 50%, hold: 10m}]"))
     await world.until(lambda: newest(world).held != "", within_s=300.0)
     assert "the candidate got 80 %" in newest(world).held
-    await elapse(world, 900.0)
+    await elapse(world, 120.0)
     assert newest(world).status != "promoted"
     assert not newest(world).ended
 

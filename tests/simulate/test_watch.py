@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trimtab.core.model.specification import AnalysisSpec, LatencySpec
+from trimtab.core.model.specification import AnalysisSpec, ErrorsSpec, LatencySpec
 from trimtab.core.model.traffic import UserCounts
 from trimtab.core.stats import evidence as ev
 from trimtab.core.stats.histogram import Histogram
@@ -152,3 +152,72 @@ def test_nothing_is_promoted_without_data() -> None:
         assert not watch.passed[0]
         assert not watch.failed[0]
     assert math.isinf(Watch(AnalysisSpec(errors=None, latency=None), 1).rollback_log_e()[0])
+
+
+# --- the bounds, on thousands of rollouts -----------------------------------------------------------------------------
+
+
+def by_chance(runs: int, part: float) -> float:
+    """As many as chance alone gives in one of a million such tests."""
+    return runs * part + 5.0 * math.sqrt(runs * part) + 5.0
+
+
+@pytest.mark.parametrize("errors", [0.001, 0.02, 0.3])
+@pytest.mark.parametrize("ramped", [False, True])
+def test_false_rollbacks_stay_below_their_bound(errors: float, ramped: bool) -> None:
+    """2,000 healthy rollouts with latencies, a share that stays or rises, looked at 400 times."""
+    spec, runs = AnalysisSpec(), 2000
+    traffic = RequestTraffic(spec, Behaviour(errors), Behaviour(errors), seed=11)
+    watch, failed = Watch(spec, runs, promotion=False), np.zeros(runs, dtype=bool)
+    for tick in range(400):
+        share = 0.02 + 0.48 * tick / 400 if ramped else 0.1
+        watch.count(
+            traffic.draw(1.0, np.full(runs, 60.0 * share), np.full(runs, 60.0 * (1 - share))), np.full(runs, share)
+        )
+        failed |= watch.failed
+    assert failed.sum() <= by_chance(runs, 0.01)
+
+
+@pytest.mark.parametrize("margin", [1.2, 1.5, 3.0])
+def test_false_promotions_stay_below_their_bound(margin: float) -> None:
+    """2,000 candidates exactly at the margin (and above what is acceptable), looked at 400 times."""
+    spec = AnalysisSpec(errors=ErrorsSpec(margin_ratio=margin, acceptable_pct=1.0), latency=None)
+    runs = 2000
+    traffic = RequestTraffic(spec, Behaviour(0.02 * margin), Behaviour(0.02), seed=12)
+    watch, passed, rates = Watch(spec, runs), np.zeros(runs, dtype=bool), np.full(runs, 50.0)
+    for _ in range(400):
+        watch.count(traffic.draw(1.0, rates, rates), np.full(runs, 0.5))
+        passed |= watch.passed
+    assert passed.sum() <= by_chance(runs, 0.05)
+
+
+def test_false_promotions_by_the_limit_stay_below_theirs() -> None:
+    """The stable release never fails; the candidate does as often as is acceptable, which is not below it."""
+    spec, runs = AnalysisSpec(errors=ErrorsSpec(acceptable_pct=2.0), latency=None), 2000
+    traffic = RequestTraffic(spec, Behaviour(0.02), Behaviour(0.0), seed=13)
+    watch, passed, rates = Watch(spec, runs), np.zeros(runs, dtype=bool), np.full(runs, 20.0)
+    for _ in range(400):
+        watch.count(traffic.draw(1.0, rates, rates), np.full(runs, 0.5))
+        passed |= watch.passed
+    assert passed.sum() <= by_chance(runs, 0.05)
+
+
+def test_users_who_always_fail_are_no_false_alarm() -> None:
+    spec, runs = AnalysisSpec(latency=None, unit="user"), 500
+    traffic = UserTraffic(0.05, 0.05, 30, runs, seed=14)
+    watch, failed = Watch(spec, runs, promotion=False), np.zeros(runs, dtype=bool)
+    for _ in range(300):
+        watch.count(traffic.draw(1.0, np.full(runs, 20.0), np.full(runs, 180.0)), np.full(runs, 0.1))
+        failed |= watch.failed
+    assert failed.sum() <= by_chance(runs, 0.01)
+
+
+def test_no_overflow_at_a_billion_requests_for_each_of_many() -> None:
+    spec = AnalysisSpec()
+    traffic = RequestTraffic(spec, Behaviour(0.5), Behaviour(0.01), seed=15)
+    watch, rates = Watch(spec, RUNS), np.full(RUNS, 1e7)
+    for _ in range(100):
+        watch.count(traffic.draw(1.0, rates, rates), np.full(RUNS, 0.5))
+    assert np.isfinite(watch.rollback_log_e()).all()
+    assert watch.failed.all()
+    assert not watch.passed.any()

@@ -16,6 +16,7 @@ from trimtab.core.stats.eprocess import (
     LogWealth,
     RateBeyond,
     log_mean,
+    without_gains,
 )
 from trimtab.core.stats.latency import Threshold
 
@@ -35,6 +36,8 @@ class Counted:
     step: Counts = NOTHING
     waiting: Counts = NOTHING
     """Of numbers that come from elsewhere: exposures that are too few yet to be a tick."""
+    waiting_proves: bool = True
+    """Whether all of them came in the step."""
     threshold: Threshold | None = None
     """Of latency, once it is learnt."""
 
@@ -56,7 +59,14 @@ class CountTest:
         """Promotion starts from nothing, rollback keeps what it knows."""
         within = self.within.start() if self.within else ()
         below = self.below.start() if self.below else ()
-        return replace(counted, within=within, below=below, step=NOTHING)
+        waiting_proves = counted.waiting == NOTHING
+        return replace(counted, within=within, below=below, step=NOTHING, waiting_proves=waiting_proves)
+
+    def begin_again(self, counted: Counted) -> Counted:
+        """The step begins again. Of the wealth for promotion only gains are lost: with as many fresh starts as one
+        likes, luck would come some day."""
+        fresh = self.enter_step(counted)
+        return replace(fresh, within=without_gains(counted.within), below=without_gains(counted.below))
 
     def count(self, counted: Counted, tick: Counts, share: Any = None, xp: Any = SCALARS) -> Counted:
         """Look for harm in a tick. `share`: the candidate's part of the exposures by assignment (0 to 1); None: the

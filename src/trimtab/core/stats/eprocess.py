@@ -138,6 +138,11 @@ def log_mean(logs: Sequence[Any], weights: Sequence[float], xp: Any = SCALARS) -
     return top + xp.log(sum(weight * xp.exp(log_e - top) for weight, log_e in zip(weights, logs, strict=True)))
 
 
+def without_gains(wealth: LogWealth) -> LogWealth:
+    """What was won is given up, what was lost stays lost: worth no more than before, so still an e-process."""
+    return tuple(min(0.0, log_e) for log_e in wealth)
+
+
 # The mixtures below were chosen by simulation (`benchmarks/verdicts` repeats it): at 100 requests/s, ticks of 0.5 s and
 # a stable rate of 1 %, for true ratios from 2 to 10 and shares from 5 to 50 %, so that the worst mean time to detection
 # is closest to the information bound; and so that an equal candidate is promoted soonest at a margin of 1.5.

@@ -41,6 +41,8 @@ class MetricTick:
 
     candidate: ArmMeasure = field(default_factory=ArmMeasure)
     stable: ArmMeasure = field(default_factory=ArmMeasure)
+    proves: bool = True
+    """Whether all of it came in the step: else it proves nothing good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,17 @@ def enter_step(spec: AnalysisSpec, evidence: Evidence, *, comparing: bool = Fals
     )
 
 
+def begin_again(spec: AnalysisSpec, evidence: Evidence) -> Evidence:
+    """The same step from its beginning: what was proven is not any more. Doubts about the split stay."""
+    tests = rule(spec, evidence.answers_limit_pct)
+    return replace(
+        evidence,
+        counted={name: tests.counts[name].begin_again(counted) for name, counted in evidence.counted.items()},
+        scored={name: tests.scores[name].begin_again(scored) for name, scored in evidence.scored.items()},
+        step_requests=0,
+    )
+
+
 def observe(spec: AnalysisSpec, evidence: Evidence, tick: Tick) -> Evidence:
     """The evidence after one tick."""
     tests = rule(spec, evidence.answers_limit_pct)
@@ -155,7 +168,7 @@ def observe(spec: AnalysisSpec, evidence: Evidence, tick: Tick) -> Evidence:
         name: _count(spec, tests.counts[name], name, before, tick, share) for name, before in evidence.counted.items()
     }
     scored = {
-        name: tests.scores[name].count(before, own.candidate.scores, own.stable.scores, tick.settled)
+        name: tests.scores[name].count(before, own.candidate.scores, own.stable.scores, tick.settled and own.proves)
         for name, before in evidence.scored.items()
         for own in (tick.metrics.get(name, MetricTick()),)
     }
@@ -204,7 +217,8 @@ def _count(spec: AnalysisSpec, test: CountTest, name: str, before: Counted, tick
         bad = Counts(tick.pairs.compared, tick.pairs.different)
         return _counted(test, before, bad, None, tick.settled)
     if any(own.name == name for own in spec.metrics):
-        return _count_own(test, before, tick.metrics.get(name, MetricTick()), tick.settled)
+        own = tick.metrics.get(name, MetricTick())
+        return _count_own(test, before, own, tick.settled and own.proves)
     if name != ERRORS and before.threshold is None:
         return before
     return _counted(test, before, _of_gateway(spec, before, tick), share, tick.settled)
@@ -218,11 +232,12 @@ def _counted(test: CountTest, before: Counted, tick: Counts, share: float | None
 def _count_own(test: CountTest, before: Counted, own: MetricTick, settled: bool) -> Counted:
     """Numbers from elsewhere come in any size: they are gathered until they make a tick with both arms in it. When
     that is depends on the exposures alone, so what is bad among them stays unforeseen."""
-    tick = before.waiting.plus(Counts(own.candidate.all, own.candidate.bad, own.stable.all, own.stable.bad))
+    came = Counts(own.candidate.all, own.candidate.bad, own.stable.all, own.stable.bad)
+    tick, proves = before.waiting.plus(came), before.waiting_proves and (settled or came == NOTHING)
     enough = tick.all_candidate + tick.all_stable >= STRATUM_REQUESTS
     if not enough or not tick.all_candidate or not tick.all_stable:
-        return replace(before, waiting=tick)
-    return replace(_counted(test, before, tick, None, settled), waiting=NOTHING)
+        return replace(before, waiting=tick, waiting_proves=proves)
+    return replace(_counted(test, before, tick, None, proves), waiting=NOTHING, waiting_proves=True)
 
 
 def _of_gateway(spec: AnalysisSpec, before: Counted, tick: Tick) -> Counts:

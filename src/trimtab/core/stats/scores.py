@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from trimtab.core.stats.eprocess import NOTHING, Counts, LogWealth, log_mean, worse_than_stable
+from trimtab.core.stats.eprocess import NOTHING, Counts, LogWealth, log_mean, without_gains, worse_than_stable
 
 BETS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9)
 """Parts of the largest bet that cannot lose everything."""
@@ -86,6 +86,8 @@ class Scored:
     waiting_candidate: ScoreCounts = field(default_factory=dict)
     waiting_stable: ScoreCounts = field(default_factory=dict)
     """Scores that came while the other arm had none."""
+    waiting_proves: bool = True
+    """Whether all of them came in the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +104,33 @@ class ScoreTest:
         """Promotion starts from nothing but what is known of the stable release; rollback keeps what it knows."""
         known = scored.worse
         return replace(
-            scored, good_enough=ScoreWealth(stable_sum=known.stable_sum, stable_count=known.stable_count), step=NOTHING
+            scored,
+            good_enough=ScoreWealth(stable_sum=known.stable_sum, stable_count=known.stable_count),
+            step=NOTHING,
+            waiting_proves=not scored.waiting_candidate and not scored.waiting_stable,
         )
+
+    def begin_again(self, scored: Scored) -> Scored:
+        """The step begins again: gains are lost, losses are not (as in `CountTest.begin_again`)."""
+        fresh = self.enter_step(scored)
+        return replace(fresh, good_enough=replace(fresh.good_enough, logs=without_gains(scored.good_enough.logs)))
 
     def count(self, scored: Scored, candidate: ScoreCounts, stable: ScoreCounts, in_step: bool) -> Scored:
         """Look for harm in a tick and, in a step, take it as proof of being good enough."""
+        proves = scored.waiting_proves and (in_step or not (candidate or stable))
         candidate, stable = added(scored.waiting_candidate, candidate), added(scored.waiting_stable, stable)
         if not candidate or not stable:
-            return replace(scored, waiting_candidate=candidate, waiting_stable=stable)
+            return replace(scored, waiting_candidate=candidate, waiting_stable=stable, waiting_proves=proves)
         tick = Counts(sum(candidate.values()), _lack(candidate), sum(stable.values()), _lack(stable))
         good_enough = scored.good_enough
-        if in_step:
+        if proves:
             good_enough = bet_on_good_enough(good_enough, candidate, stable, self.margin)
         return Scored(
             worse=bet_on_worse(scored.worse, candidate, stable),
             collapse=worse_than_stable().update(scored.collapse, tick),
             good_enough=good_enough,
             whole=scored.whole.plus(tick),
-            step=scored.step.plus(tick) if in_step else scored.step,
+            step=scored.step.plus(tick) if proves else scored.step,
         )
 
     def worse_log_e(self, scored: Scored) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from trimtab.core.model.identity import ArmId
+from trimtab.core.model.identity import ArmId, release_of
 from trimtab.core.model.measure import ArmMeasure, Measurement
 from trimtab.core.model.specification import MetricSpec
 from trimtab.core.model.traffic import ARRIVAL_SLOT_S, ArmCounts, PairCounts, Share
@@ -22,20 +22,52 @@ is too small."""
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """The candidate's part of the requests, in per cent: by arm and by release, as in `Cursor`."""
+
+    share_pct: float = 0.0
+    of_stable_pct: float = 0.0
+
+    def larger(self, other: Parts) -> Parts:
+        return Parts(max(self.share_pct, other.share_pct), max(self.of_stable_pct, other.of_stable_pct))
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """Up to where evidence was taken."""
 
     at: float = 0.0
     """When the last tick was taken (seconds since the epoch)."""
     share_pct: float = 0.0
-    """The candidate's part of its requests and its control's that was in force then."""
+    """The candidate's part of its requests and the stable arm's that was in force then."""
     of_stable_pct: float = 0.0
-    """The same of its requests and the stable release's: numbers from elsewhere know no other control."""
+    """The same of all requests by release: numbers from elsewhere know no arms."""
+    before: Parts = field(default_factory=Parts)
+    """The larger parts before they fell: of what began then, some may end only now."""
+    fell_at: float = 0.0
     counts: Mapping[ArmId, ArmCounts] = field(default_factory=dict)
     pairs: PairCounts = field(default_factory=PairCounts)
     measures: Mapping[str, Mapping[ArmId, ArmMeasure]] = field(default_factory=dict)
+    measured_at: Mapping[str, float] = field(default_factory=dict)
+    """How far the numbers in `measures` went: what is gained on them came after."""
     slot: int = 0
     """The first slot of arrivals that was not compared with the share yet; 0: none is being compared."""
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.share_pct, self.of_stable_pct)
+
+    def assumed(self, now: Parts, since: float) -> Parts:
+        """The largest parts that may have been in force when what came after `since` began. The larger they are, the
+        less is a bad event on the candidate worth: that can only hide harm for a while, never invent it."""
+        parts = self.parts.larger(now)
+        return parts.larger(self.before) if since < self.fell_at + ARRIVAL_GRACE_S else parts
+
+    def fall(self, now: Parts, at: float) -> tuple[Parts, float]:
+        """`before` and `fell_at` of the next cursor."""
+        if now.larger(self.parts) == now:
+            return self.before, self.fell_at
+        return self.assumed(now, self.at), at
 
 
 def kept(counts: Mapping[ArmId, ArmCounts], arms: Sequence[ArmId]) -> Mapping[ArmId, ArmCounts]:
@@ -67,6 +99,13 @@ def part_of_requests_pct(share: Share) -> float:
     copies = share.mirror_pct / 100.0 * stable
     both = share.candidate_pct / 100.0 + stable + copies
     return 100.0 * (share.candidate_pct / 100.0 + copies) / both if both > 0 else 0.0
+
+
+def part_of_releases_pct(share: Share, release: str) -> float:
+    """The candidate's part of all requests that are shared out, in per cent, with those of all arms of its release."""
+    others = sum(pct for arm, pct in share.others_pct.items() if release_of(arm) == release)
+    copies = share.mirror_pct / 100.0 * max(0.0, 100.0 - share.total_pct)
+    return 100.0 * (share.candidate_pct + others + copies) / (100.0 + copies)
 
 
 def splits(
@@ -104,11 +143,13 @@ def metric_ticks(
     measurements: Mapping[str, Measurement],
     cursor: Cursor,
     arms: tuple[ArmId, ArmId],
-    part_pct: float,
+    parts: Parts,
+    verified_at: float,
 ) -> Mapping[str, MetricTick]:
     """What the metrics of one's own gained on both arms (candidate, stable).
 
-    The first reading of a metric only sets its beginning. A rate's exposure is the arms' part of the traffic.
+    The first reading of a metric only sets its beginning. A rate's exposure is the arms' part of the traffic. Numbers
+    come late: what was gained since a reading from before `verified_at` did not all come in the step.
     """
     ticks: dict[str, MetricTick] = {}
     for spec in specs:
@@ -116,10 +157,23 @@ def metric_ticks(
         if not all(arm in measured and arm in before for arm in arms):
             continue
         candidate, stable = (_gain(measured[arm], before[arm]) for arm in arms)
+        since = cursor.measured_at.get(spec.name, 0.0)
         if spec.kind == "rate":
+            part_pct = cursor.assumed(parts, since).of_stable_pct
             candidate, stable = replace(candidate, all=part_pct), replace(stable, all=100.0 - part_pct)
-        ticks[spec.name] = MetricTick(candidate, stable)
+        ticks[spec.name] = MetricTick(candidate, stable, proves=since >= verified_at)
     return ticks
+
+
+def has_numbers(specs: Sequence[MetricSpec], ticks: Mapping[str, MetricTick]) -> bool:
+    """Whether any metric gained something: of a rate that is events, since its exposure never stands still."""
+    return any(_says_something(spec, ticks[spec.name]) for spec in specs if spec.name in ticks)
+
+
+def _says_something(spec: MetricSpec, tick: MetricTick) -> bool:
+    if spec.kind == "rate":
+        return bool(tick.candidate.bad or tick.stable.bad)
+    return bool(tick.candidate.all or tick.candidate.bad or tick.candidate.scores)
 
 
 def _gain(now: ArmMeasure, then: ArmMeasure) -> ArmMeasure:
@@ -130,6 +184,11 @@ def _gain(now: ArmMeasure, then: ArmMeasure) -> ArmMeasure:
 def measures(measurements: Mapping[str, Measurement], cursor: Cursor) -> Mapping[str, Mapping[ArmId, ArmMeasure]]:
     """The totals that the next tick is counted from."""
     return {**cursor.measures, **{name: dict(m.arms) for name, m in measurements.items() if m.arms}}
+
+
+def measured_at(measurements: Mapping[str, Measurement], cursor: Cursor) -> Mapping[str, float]:
+    """How far they go."""
+    return {**cursor.measured_at, **{name: m.as_of for name, m in measurements.items() if m.arms}}
 
 
 def too_old(specs: Sequence[MetricSpec], measurements: Mapping[str, Measurement], now: float) -> Mapping[str, str]:

@@ -335,7 +335,7 @@ class _Work:
             held = self.reading.traffic.share.candidate_pct
             why = self.reading.traffic.problem or f"the gateway holds {held:g} %, not {self.words_of_share()}"
             self.say(WeightLost(self.state.step, held), f"{why}; evidence does not count until it does")
-            self.state = Watching(self.state, self.reading, self.now).enter_step()
+            self.state = Watching(self.state, self.reading, self.now).begin_again()
             self.enter("shifting")
             return
         self.ask_gate(step)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from trimtab.core.decide.rollout import counting, moves
-from trimtab.core.decide.rollout.counting import Cursor
+from trimtab.core.decide.rollout.counting import Cursor, Parts
 from trimtab.core.decide.rollout.state import RolloutReading, RolloutState
 from trimtab.core.model.facts import EvidenceCounted, ExperimentJudged, Fact, VerdictName
 from trimtab.core.model.identity import BASELINE, ArmId, arm
@@ -44,11 +44,13 @@ class Watching:
 
     @property
     def control(self) -> ArmId:
-        """What the candidate is compared with: in an experiment the baseline, which is as young as it is."""
+        """What the candidate is compared with: in an experiment the baseline, which is as young as it is. Until the
+        gateway knows the experiment's arms it is the stable release."""
         step = self.state.current
         stable = self.state.stable or ""
         in_experiment = step is not None and step.experiment is not None
-        return arm(stable, BASELINE) if in_experiment else stable
+        has_begun = self.state.phase in ("shifting", "observing")
+        return arm(stable, BASELINE) if in_experiment and has_begun else stable
 
     @property
     def arms(self) -> tuple[ArmId, ...]:
@@ -58,12 +60,13 @@ class Watching:
     @cached_property
     def part_pct(self) -> float:
         """The candidate's part of the requests that are compared, as the data plane holds it now."""
-        return self.of_stable_pct if self.control == self.state.stable else 50.0
+        return self.parts.share_pct if self.control == self.state.stable else 50.0
 
     @cached_property
-    def of_stable_pct(self) -> float:
+    def parts(self) -> Parts:
         """The candidate's part of its own requests and the stable release's."""
-        return counting.part_of_requests_pct(self.reading.traffic.share)
+        share = self.reading.traffic.share
+        return Parts(counting.part_of_requests_pct(share), counting.part_of_releases_pct(share, self.candidate))
 
     @property
     def can_see(self) -> bool:
@@ -81,6 +84,13 @@ class Watching:
         state = self.state if self.state.evidence.begun else self._begin()
         fresh = ev.enter_step(self.analysis, state.evidence, comparing=comparing)
         return replace(state, evidence=fresh, trials={}, cursor=replace(state.cursor, slot=0))
+
+    def begin_again(self) -> RolloutState:
+        """The share was lost: what was proven is not any more, what speaks against the candidate stays."""
+        state = self.state
+        trials = {name: ev.begin_again(self.analysis, trial) for name, trial in state.trials.items()}
+        evidence = ev.begin_again(self.analysis, state.evidence)
+        return replace(state, evidence=evidence, trials=trials, cursor=replace(state.cursor, slot=0))
 
     def _begin(self) -> RolloutState:
         """Before the first step: what the stable release did lately is what slow means."""
@@ -113,32 +123,29 @@ class Watching:
         """Take what came since the cursor into the evidence; nothing while it is too little or too soon."""
         counts, cursor = self.reading.counts, self.state.cursor
         if not cursor.at or counting.began_anew(self._kept(counts), cursor):
-            self.state = replace(self.state, cursor=self._cursor(slot=0))
+            slot = counting.first_whole_slot(self.now) if self.state.phase == "observing" else 0
+            self.state = replace(self.state, cursor=self._cursor(slot=slot))
             return self.state, []
         tick, slot = self._tick()
         requests = tick.candidate.requests + tick.stable.requests
-        numbers = any(m.candidate.all or m.candidate.bad or m.candidate.scores for m in tick.metrics.values())
+        numbers = counting.has_numbers(self.analysis.metrics, tick.metrics)
         if 0 <= self.now - cursor.at < 0.9 * TICK_S or (requests < ev.STRATUM_REQUESTS and not numbers):
             return self.state, []
         seen = ev.observe(self.analysis, self.state.evidence, tick)
-        trials = self._trials()
+        trials = self._trials(tick)
         self.state = replace(self.state, evidence=seen, trials=trials, cursor=self._cursor(slot=slot))
         self.judgement = self.judge()
         return self.state, [(self._counted(tick, self.judgement), self.why)]
 
     def _tick(self) -> tuple[ev.Tick, int]:
-        """What the candidate and its control did since the last tick.
-
-        The larger of the two shares is assumed where it changed in between: that can only hide harm for a moment,
-        never invent it.
-        """
+        """What the candidate and its control did since the last tick."""
         counts, cursor, state = self.reading.counts, self.state.cursor, self.state
-        part_pct = max(self.part_pct, cursor.share_pct)
+        part_pct = max(self.part_pct, cursor.assumed(self.parts, cursor.at).share_pct)
         in_step = state.phase == "observing"
         splits: tuple[ev.SplitTick, ...] = ()
         slot = cursor.slot
         if in_step and self.analysis.split_check and self.control == state.stable:
-            share = self.reading.traffic.share
+            share = moves.share_of(state, state.current)
             splits, slot = counting.splits(self.candidate, self.control, counts, cursor, share, self.now)
         tick = ev.Tick(
             candidate=counting.arm_tick(self.candidate, counts, cursor),
@@ -148,20 +155,21 @@ class Watching:
                 self.reading.measurements,
                 cursor,
                 (self.candidate, self.state.stable or ""),
-                max(self.of_stable_pct, cursor.of_stable_pct),
+                self.parts,
+                state.verified_at,
             ),
             splits=splits,
             pairs=counting.pair_tick(self.reading.pairs, cursor),
             share=part_pct / 100.0,
             in_step=in_step,
-            settled=in_step and self.now - state.verified_at >= state.settle_s,
+            settled=in_step and cursor.at - state.verified_at >= state.settle_s,
         )
         return tick, slot
 
-    def _trials(self) -> Mapping[str, ev.Evidence]:
-        """The evidence on each variant of an experiment."""
+    def _trials(self, ours: ev.Tick) -> Mapping[str, ev.Evidence]:
+        """The evidence on each variant of an experiment, after what came together with our tick."""
         step, counts = self.state.current, self.reading.counts
-        if step is None or step.experiment is None:
+        if step is None or step.experiment is None or self.control == self.state.stable:
             return {}
         trials: dict[str, ev.Evidence] = {}
         for variant in step.experiment.variants:
@@ -172,18 +180,24 @@ class Watching:
                 candidate=counting.arm_tick(arm(self.state.release, variant.name), counts, self.state.cursor),
                 stable=counting.arm_tick(self.control, counts, self.state.cursor),
                 share=0.5,
+                in_step=ours.in_step,
+                settled=ours.settled,
             )
             trials[variant.name] = ev.observe(self.analysis, before, tick)
         return trials
 
     def _cursor(self, slot: int) -> Cursor:
+        before, fell_at = self.state.cursor.fall(self.parts, self.now)
         return Cursor(
             at=self.now,
-            share_pct=self.part_pct,
-            of_stable_pct=self.of_stable_pct,
+            share_pct=self.parts.share_pct,
+            of_stable_pct=self.parts.of_stable_pct,
+            before=before,
+            fell_at=fell_at,
             counts=self._kept(self.reading.counts),
             pairs=replace(self.reading.pairs, alike={}, examples=()),
             measures=counting.measures(self.reading.measurements, self.state.cursor),
+            measured_at=counting.measured_at(self.reading.measurements, self.state.cursor),
             slot=slot,
         )
 
