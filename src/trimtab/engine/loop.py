@@ -8,25 +8,38 @@ nothing happened. Actions may be carried out twice, so every port call is idempo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trimtab.codec import StateMemory, decode_action, encode_action, encode_state
-from trimtab.core.errors import Problem, StaleFence, TrimtabError
+from trimtab.core.errors import Problem, StaleFence, TrimtabError, stale_fence
 from trimtab.core.model.actions import ACTIONS, Action
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import ActionDone, ActionFailed, Fact, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, kind_of
+from trimtab.engine.agenda import Agenda
+from trimtab.engine.idle import IdleLooks
 from trimtab.ports.clock import Clock
 from trimtab.ports.store import Claim, OutboxEntry, Store
 from trimtab.ports.traffic import Traffic
 
-LEASE_S = 10.0
+LEASE_S = 6.0
 """How long an object stays with a controller that does not come back for it."""
-IDLE_WAIT_S = 0.5
-BUSY_WAIT_S = 0.02
+POLL_S = 0.5
+"""How often the store is asked what is due. What this controller did itself it knows without asking."""
+TROUBLED_WAIT_S = 1.0
+AGAIN_S = 1.0
+SHUNNED_S = 30.0
+"""How long an object that only a newer version can read is left alone."""
+AT_ONCE = 64
+"""How many objects are decided at the same time. Between such groups everybody else has a turn."""
+IDLE_AT_ONCE = 8
+DUE_LIMIT = OUTBOX_LIMIT = 50_000
+IDLING = ("app", "env")
+"""Kinds of objects that outlive what they do: most of them have nothing to do most of the time."""
 ATTEMPTS = 5
 """How often an action that broke (a defect, not a Problem) is tried before it counts as failed."""
 
@@ -94,16 +107,21 @@ class Engine:
         self._store, self._clock, self._traffic = store, clock, traffic
         self._kinds, self._handlers, self._owner = kinds, handlers, owner
         self._awake = asyncio.Event()
-        self._hinted: set[ObjectId] = set()
+        self._agenda = Agenda()
+        self._idle = IdleLooks()
         self._deciding: dict[ObjectId, asyncio.Task[None]] = {}
         self._acting: dict[str, asyncio.Task[None]] = {}
-        self._fences: dict[ObjectId, int] = {}
         self._states = StateMemory()
+        self._poll_at = 0.0
+        self._actions_wait = False
+        self._trouble = ""
 
     def wake(self, object_id: ObjectId | None = None) -> None:
         """A hint that something happened (to the object). May be called from the event loop only."""
         if object_id is not None:
-            self._hinted.add(object_id)
+            self._agenda.put(object_id, 0.0)
+        else:
+            self._poll_at = 0.0
         self._awake.set()
 
     async def run(self) -> None:
@@ -111,30 +129,62 @@ class Engine:
         try:
             while True:
                 self._awake.clear()
-                await self._wait(self._start_what_is_due())
+                await self._wait(self._pass())
         finally:
             tasks = [*self._deciding.values(), *self._acting.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._store.release_leases(self._owner)
+            with contextlib.suppress(TrimtabError):
+                self._store.release_leases(self._owner)
 
-    def _start_what_is_due(self) -> float:
-        """Start tasks for due objects and actions; how long to wait for the next (seconds)."""
+    # --- what is next ---
+
+    def _pass(self) -> float:
+        """Start tasks for what is due; how long to wait until the next pass (seconds)."""
         now = self._clock.now()
-        due = dict.fromkeys(self._store.due(now, self._owner))
-        due |= dict.fromkeys(self._hinted)
-        self._hinted -= due.keys() - self._deciding.keys()
-        for object_id in due.keys() - self._deciding.keys():
+        try:
+            if now >= self._poll_at or now < self._poll_at - POLL_S:  # the latter: the clock was set back
+                self._poll(now)
+            if self._actions_wait:
+                self._start_actions(now)
+        except TrimtabError as error:
+            # Nothing is decided while the store cannot be used. Traffic goes on; shares end by their leases.
+            self._note_trouble(str(error))
+            return TROUBLED_WAIT_S
+        self._note_trouble("")
+        self._start_decisions(now)
+        next_at = None if len(self._deciding) >= AT_ONCE else self._agenda.next_at()
+        return max(0.0, min(self._poll_at, self._poll_at if next_at is None else next_at) - now)
+
+    def _poll(self, now: float) -> None:
+        """Ask the store for what others left: the API, controllers that died, facts of other objects' decisions."""
+        self._store.look_again(self._idle.looked_at(), now)
+        idle: list[ObjectId] = []
+        urgent: list[ObjectId] = []
+        for object_id in self._store.due(now, self._owner, DUE_LIMIT):
+            if not self._idle.is_shunned(object_id, now):
+                (idle if kind_of(object_id) in IDLING else urgent).append(object_id)
+        for object_id in urgent:
+            self._agenda.put(object_id, now)
+        self._agenda.queue(object_id for object_id in idle if object_id not in self._deciding)
+        self._actions_wait = True
+        self._poll_at = now + POLL_S
+
+    def _start_decisions(self, now: float) -> None:
+        limit = AT_ONCE - len(self._deciding)
+        for object_id in self._agenda.take(now, self._deciding, limit):
             self._spawn(self._deciding, object_id, self._decide(object_id))
-        for entry in self._store.outbox(now, self._owner):
+        for object_id in self._agenda.take_idle(min(IDLE_AT_ONCE, AT_ONCE - len(self._deciding))):
+            if object_id not in self._deciding:
+                self._spawn(self._deciding, object_id, self._decide(object_id))
+
+    def _start_actions(self, now: float) -> None:
+        self._actions_wait = False
+        for entry in self._store.outbox(now, self._owner, OUTBOX_LIMIT):
             lane = self._lane(entry)
             if lane not in self._acting:
                 self._spawn(self._acting, lane, self._act(entry))
-        next_due = self._store.next_due(self._owner)
-        if self._deciding or self._acting:
-            return BUSY_WAIT_S if next_due is not None and next_due <= now else IDLE_WAIT_S
-        return IDLE_WAIT_S if next_due is None else min(IDLE_WAIT_S, max(0.0, next_due - now))
 
     async def _wait(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
@@ -145,51 +195,87 @@ class Engine:
             sleeping.cancel()
             waking.cancel()
 
-    def _spawn(self, tasks: dict[str, asyncio.Task[None]], name: str, work: Any) -> None:
+    def _spawn(self, tasks: dict[str, asyncio.Task[None]], name: str, work: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
             try:
                 await work
             except StaleFence as stale:
                 log.warning("%s moved to another controller: %s", name, stale)
-                self._fences.clear()
+            except TrimtabError as error:
+                log.warning("%s could not be worked on; it is tried again: %s", name, error)
+                await self._clock.sleep(AGAIN_S)
             except Exception:
                 log.exception("%s could not be worked on; it is tried again", name)
-                await self._clock.sleep(1.0)
+                await self._clock.sleep(AGAIN_S)
             finally:
                 tasks.pop(name, None)
+                self._agenda.finished(name, self._clock.now())
                 self._awake.set()
 
         tasks[name] = asyncio.create_task(guarded(), name=name)
+
+    def _note_trouble(self, said: str) -> None:
+        if said and not self._trouble:
+            log.error("nothing can be decided; it is tried again until it can: %s", said)
+        elif self._trouble and not said:
+            log.warning("decisions are made again")
+        self._trouble = said
 
     # --- decide ---
 
     async def _decide(self, object_id: ObjectId) -> None:
         kind = self._kinds[kind_of(object_id)]
-        claim = self._claim(object_id)
-        if claim is None:
+        if kind_of(object_id) in IDLING and await self._only_looks(object_id, kind):
             return
-        stored = claim.state
-        state = self._states.decode(object_id, kind.state_type, stored) if stored else kind.fresh(object_id)
+        self._idle.forget(object_id)
+        claimed = self._claim(object_id)
+        if claimed is None:
+            return
+        claim, gate = claimed
+        state = self._read(object_id, kind, claim.state)
+        if state is None:
+            return
         now = self._clock.now()
         decision = await kind.decide(state, claim.facts, now)
         self._commit(claim, decision, now)
         if decision.lease is not None:
             lease = decision.lease
-            fence = self._fences.get(_fenced_by(object_id), claim.fence)
-            await self._traffic.lease(lease.environment, lease.id, lease.share, fence)
+            await self._traffic.lease(lease.environment, lease.id, lease.share, gate)
 
-    def _claim(self, object_id: ObjectId) -> Claim | None:
-        """Claim the object, and the environment it belongs to first: one controller at a time moves an environment."""
+    async def _only_looks(self, object_id: ObjectId, kind: Kind) -> bool:
+        """Whether a look without a claim shows that there is nothing to do."""
+        text = self._store.peek(object_id)
+        if text is None:
+            return False
+        state = self._read(object_id, kind, text)
+        if state is None:
+            return True
+        now = self._clock.now()
+        decision = await kind.decide(state, (), now)
+        if not decision.idle or decision.emit or decision.todo or decision.look_at is None or decision.state != state:
+            return False
+        self._idle.saw(object_id, decision.look_at - now, now)
+        return True
+
+    def _read(self, object_id: ObjectId, kind: Kind, text: str | None) -> Any:
+        """The state; None when a newer version of Trimtab wrote it: then it is left to that one for a while."""
+        try:
+            return self._states.decode(object_id, kind.state_type, text) if text else kind.fresh(object_id)
+        except TrimtabError as error:
+            log.warning("%s is left to a controller of a newer version: %s", object_id, error)
+            self._idle.shun(object_id, self._clock.now() + SHUNNED_S)
+            self._store.release_leases(self._owner, object_id)
+            return None
+
+    def _claim(self, object_id: ObjectId) -> tuple[Claim, int] | None:
+        """Claim the object, and the environment it belongs to first: one controller at a time moves an environment.
+        With the claim comes the fence for the gateway."""
         now, above = self._clock.now(), _fenced_by(object_id)
-        if above != object_id:
-            environment = self._store.claim(above, self._owner, now, LEASE_S)
-            if environment is None:
-                return None
-            self._fences[above] = environment.fence
+        environment = self._store.claim(above, self._owner, now, LEASE_S) if above != object_id else None
+        if above != object_id and environment is None:
+            return None
         claim = self._store.claim(object_id, self._owner, now, LEASE_S)
-        if claim is not None:
-            self._fences[object_id] = claim.fence
-        return claim
+        return None if claim is None else (claim, (environment or claim).fence)
 
     def _commit(self, claim: Claim, decision: Decision[Any], now: float) -> None:
         facts = [Recorded(emit.object or claim.object, emit.fact, reason=emit.reason, at=now) for emit in decision.emit]
@@ -217,6 +303,16 @@ class Engine:
             self._states.forget(claim.object)
         else:
             self._states.keep(claim.object, encoded, decision.state)
+        self._plan(claim.object, decision, facts)
+
+    def _plan(self, object_id: ObjectId, decision: Decision[Any], facts: Sequence[Recorded]) -> None:
+        """What follows from a stored decision, without asking the store for it."""
+        for fact in facts:
+            if fact.object != object_id:
+                self._agenda.put(fact.object, 0.0)
+        if decision.look_at is not None and not decision.ended:
+            self._agenda.put(object_id, decision.look_at)
+        self._actions_wait = self._actions_wait or bool(decision.todo)
 
     # --- act ---
 
@@ -226,8 +322,7 @@ class Engine:
     async def _act(self, entry: OutboxEntry) -> None:
         handler = self._handlers[_action_type(entry)]
         key = entry.id.removeprefix(f"{entry.object}#")
-        fence = self._fences.get(_fenced_by(entry.object), entry.fence)
-        order = Order(decode_action(entry.kind, entry.action), entry.object, key, fence)
+        order = Order(decode_action(entry.kind, entry.action), entry.object, key, self._gate_fence(entry))
         try:
             fact = await handler.do(order)
         except StaleFence:
@@ -242,9 +337,20 @@ class Engine:
             fact = ActionFailed(key, entry.kind, _defect(entry, error))
         self._done(entry, [fact])
 
+    def _gate_fence(self, entry: OutboxEntry) -> int:
+        """The fence for the gateway. Raises `StaleFence` when the object, or the environment it acts for, has changed
+        hands: a controller that was paused between offer and act leaves the action to whoever holds it now."""
+        above = self._store.get(_fenced_by(entry.object))
+        own = above if _fenced_by(entry.object) == entry.object else self._store.get(entry.object)
+        if above is None or own is None or own.fence != entry.fence or above.owner != self._owner:
+            raise stale_fence(entry.object, own.fence if own else 0, entry.fence)
+        return above.fence
+
     def _done(self, entry: OutboxEntry, facts: Sequence[Fact]) -> None:
         now = self._clock.now()
         self._store.done(entry, [Recorded(entry.object, fact, at=now) for fact in facts], now)
+        self._agenda.put(entry.object, 0.0)
+        self._actions_wait = True
 
 
 def _action_type(entry: OutboxEntry) -> type[Action]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,8 +68,18 @@ class Store(Protocol):
         An object that nobody holds is due as well when it has an action to carry out: whoever decided it is gone."""
         ...
 
-    def next_due(self, owner: str) -> float | None:
-        """The earliest time at which `due` has something for `owner`; in the past when it has something already."""
+    def peek(self, object_id: ObjectId) -> str | None:
+        """The state of an object whose last decision has seen everything and left nothing to do; None otherwise.
+
+        What it says can be looked at without a claim, which spares the store two writes; what is decided of it
+        cannot be stored without one."""
+        ...
+
+    def look_again(self, looks: Mapping[ObjectId, float], now: float) -> None:
+        """These objects were looked at and need no decision: they are due at those times, and not before.
+
+        One that is not due now, or that `peek` would not show any more, was decided by somebody meanwhile or has to be:
+        it stays as it is."""
         ...
 
     def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
@@ -135,8 +145,8 @@ class Store(Protocol):
 
     def get(self, object_id: ObjectId) -> ObjectRow | None: ...
 
-    def release_leases(self, owner: str) -> None:
-        """Let go of everything the owner holds (clean shutdown): others can take it at once."""
+    def release_leases(self, owner: str, object_id: ObjectId | None = None) -> None:
+        """Let go of an object that the owner holds, or of everything (clean shutdown): others can take it at once."""
         ...
 
     def close(self) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trimtab.core.errors import stale_fence
@@ -84,8 +84,16 @@ class MemoryStore:
                 since[object_id] = min(at, since.get(object_id, at))
         return tuple(sorted(since, key=lambda object_id: (since[object_id], object_id))[:limit])
 
-    def next_due(self, owner: str) -> float | None:
-        return min((max(at, free_at) for _, at, free_at in self._waiting(owner)), default=None)
+    def peek(self, object_id: ObjectId) -> str | None:
+        row = self._objects.get(object_id)
+        return None if row is None or row.inbox or self.pending(object_id) else row.state
+
+    def look_again(self, looks: Mapping[ObjectId, float], now: float) -> None:
+        for object_id, at in looks.items():
+            if self.peek(object_id) is not None:
+                row = self._objects[object_id]
+                if row.wake_at is not None and row.wake_at <= now:
+                    row.wake_at = at
 
     def _waiting(self, owner: str) -> Iterator[tuple[ObjectId, float, float]]:
         """Whatever is to be done: since when, and from when on `owner` may take it."""
@@ -139,9 +147,9 @@ class MemoryStore:
             self._outbox.setdefault(entry.id, _Stored(replace(entry, attempts=0), now))
         return self._record(facts, now, own=claim.object)
 
-    def release_leases(self, owner: str) -> None:
-        for row in self._objects.values():
-            if row.owner == owner:
+    def release_leases(self, owner: str, object_id: ObjectId | None = None) -> None:
+        for name, row in self._objects.items():
+            if row.owner == owner and object_id in (None, name):
                 row.owner, row.lease_until = None, 0.0
 
     def _fenced(self, object_id: ObjectId, fence: int) -> _Object:

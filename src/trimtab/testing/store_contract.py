@@ -87,11 +87,9 @@ def check_facts_are_found_by_object_prefix_and_kind(store: Store) -> None:
 
 def check_a_fact_makes_its_object_due(store: Store) -> None:
     assert store.due(1.0, ANN) == ()
-    assert store.next_due(ANN) is None
     append(store, RUN, now=1.0)
     assert store.due(0.5, ANN) == ()
     assert store.due(1.0, ANN) == (RUN,)
-    assert store.next_due(ANN) == 1.0
     row = store.get(RUN)
     assert row is not None
     assert (row.state, row.fence, row.owner, row.ended) == (None, 0, None, False)
@@ -102,17 +100,15 @@ def check_the_longest_waiting_is_due_first(store: Store) -> None:
         append(store, object_id, now=now)
     assert store.due(9.0, ANN) == ("run/shop/1", "run/shop/2", "run/shop/3")
     assert store.due(9.0, ANN, limit=2) == ("run/shop/1", "run/shop/2")
-    assert store.next_due(ANN) == 1.0
 
 
 def check_a_decision_says_when_to_look_again(store: Store) -> None:
     append(store, RUN)
     decide(store, RUN, wake_at=7.0)
     assert store.due(6.9, ANN) == ()
-    assert store.next_due(ANN) == 7.0
     assert store.due(7.0, ANN) == (RUN,)
     decide(store, RUN, wake_at=None)
-    assert store.next_due(ANN) is None
+    assert store.due(99.0, ANN) == ()
 
 
 def check_what_others_hold_is_not_due(store: Store) -> None:
@@ -120,7 +116,6 @@ def check_what_others_hold_is_not_due(store: Store) -> None:
     assert store.claim(RUN, ANN, 1.0, TTL_S) is not None
     assert store.due(10.9, ANN) == (RUN,)
     assert store.due(10.9, BOB) == ()
-    assert store.next_due(BOB) == 11.0, "due for others when the lease has run out, and not before"
     assert store.due(11.0, BOB) == (RUN,)
 
 
@@ -128,12 +123,65 @@ def check_an_ended_object_is_due_only_for_a_new_fact(store: Store) -> None:
     append(store, RUN)
     decide(store, RUN, wake_at=5.0, ended=True)
     assert store.due(100.0, ANN) == ()
-    assert store.next_due(ANN) is None
     row = store.get(RUN)
     assert row is not None
     assert row.ended
     append(store, RUN, now=6.0)
     assert store.due(6.0, ANN) == (RUN,)
+
+
+# --- looking without deciding ---
+
+
+def check_a_peek_shows_what_has_nothing_to_do(store: Store) -> None:
+    assert store.peek(RUN) is None
+    append(store, RUN)
+    assert store.peek(RUN) is None, "it has a fact to see"
+    decide(store, RUN, state='{"n": 1}')
+    assert store.peek(RUN) == '{"n": 1}'
+    append(store, RUN)
+    assert store.peek(RUN) is None
+
+
+def check_a_peek_hides_what_has_an_action_to_carry_out(store: Store) -> None:
+    entry = decided_action(store)
+    assert store.peek(RUN) is None
+    store.done(entry, [], 1.0)
+    assert store.peek(RUN) == "{}"
+
+
+def check_what_was_looked_at_is_due_later(store: Store) -> None:
+    append(store, RUN, APP)
+    decide(store, RUN, wake_at=1.0)
+    decide(store, APP, wake_at=1.0)
+    store.look_again({RUN: 20.0, APP: 30.0}, 1.0)
+    assert store.due(19.9, BOB) == ()
+    assert store.due(20.0, BOB) == (RUN,)
+    assert store.due(30.0, BOB) == (RUN, APP)
+
+
+def check_what_a_fact_came_for_meanwhile_stays_due(store: Store) -> None:
+    append(store, RUN)
+    decide(store, RUN, wake_at=1.0)
+    append(store, RUN, now=1.0)
+    store.look_again({RUN: 20.0}, 1.0)
+    assert store.due(1.0, ANN) == (RUN,)
+
+
+def check_a_look_does_not_undo_what_somebody_decided_meanwhile(store: Store) -> None:
+    append(store, RUN)
+    decide(store, RUN, wake_at=1.0)
+    decide(store, RUN, wake_at=1.5)
+    store.look_again({RUN: 20.0}, 1.0)
+    assert store.due(1.5, ANN) == (RUN,)
+
+
+def check_looking_again_brings_nothing_into_being_and_nothing_back(store: Store) -> None:
+    append(store, RUN)
+    decide(store, RUN, ended=True)
+    store.look_again({RUN: 2.0, APP: 2.0}, 1.0)
+    assert store.due(9.0, ANN) == ()
+    assert store.get(APP) is None
 
 
 # --- leases and fences ---
@@ -205,6 +253,17 @@ def check_released_leases_can_be_taken_at_once(store: Store) -> None:
     assert take(store, RUN, BOB, 0.0).fence == 2
     assert store.claim(APP, ANN, 0.0, TTL_S) is None, "another owner's leases stay"
     refused(lambda: commit(store, stale))
+
+
+def check_one_object_can_be_let_go_of(store: Store) -> None:
+    append(store, RUN, APP)
+    take(store, RUN, ANN, 0.0)
+    take(store, APP, ANN, 0.0)
+    store.release_leases(ANN, RUN)
+    assert take(store, RUN, BOB, 0.0).fence == 2
+    assert store.claim(APP, BOB, 0.0, TTL_S) is None
+    store.release_leases(ANN, RUN)
+    assert store.claim(RUN, ANN, 0.0, TTL_S) is None, "nobody lets go of what another holds"
 
 
 def check_who_lets_go_and_comes_back_gets_a_new_fence(store: Store) -> None:
@@ -349,7 +408,6 @@ def check_only_the_holder_postpones(store: Store) -> None:
 def check_actions_that_nobody_carries_out_make_their_object_due(store: Store) -> None:
     decided_action(store)
     assert store.due(9.9, ANN) == store.due(9.9, BOB) == (), "someone holds it and is at it"
-    assert store.next_due(BOB) == 10.0
     assert store.due(10.0, BOB) == (RUN,)
     store.release_leases(ANN)
     assert store.due(1.0, BOB) == (RUN,)

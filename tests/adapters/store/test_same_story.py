@@ -98,6 +98,10 @@ class Stores(RuleBasedStateMachine):
     def postpone(self, entry: OutboxEntry, delay: float) -> None:
         self.both(lambda store: store.postpone(entry, self.now + delay))
 
+    @rule(object_id=objects, delay=delays)
+    def look_again(self, object_id: str, delay: float) -> None:
+        self.both(lambda store: store.look_again({object_id: self.now + delay}, self.now))
+
     @rule(owner=owners)
     def release_leases(self, owner: str) -> None:
         self.both(lambda store: store.release_leases(owner))
@@ -119,8 +123,8 @@ class Stores(RuleBasedStateMachine):
     @invariant()
     def they_agree(self) -> None:
         self.both(lambda store: (store.facts(), store.objects("")))
-        self.both(lambda store: [(store.due(self.now, owner), store.next_due(owner)) for owner in OWNERS])
-        self.both(lambda store: [store.pending(object_id) for object_id in OBJECTS])
+        self.both(lambda store: [store.due(self.now, owner) for owner in OWNERS])
+        self.both(lambda store: [(store.peek(object_id), store.pending(object_id)) for object_id in OBJECTS])
 
     def teardown(self) -> None:
         self.real.close()

@@ -29,7 +29,9 @@ RETURNING fence, state
 """
 """No row: someone else holds the object."""
 
-RELEASE = "UPDATE objects SET owner = NULL, lease_until = NULL WHERE owner = :owner"
+RELEASE = "UPDATE objects SET owner = NULL, lease_until = NULL WHERE owner = :owner AND id = :id"
+
+RELEASE_ALL = "UPDATE objects SET owner = NULL, lease_until = NULL WHERE owner = :owner"
 
 WAKE = """
 INSERT INTO objects (id, wake_at) VALUES (:id, :now)
@@ -49,23 +51,26 @@ RETURNING fence
 
 FENCE = "SELECT fence FROM objects WHERE id = :id"
 
-_WAITING = """
+DUE = """
 WITH waiting AS (
-    SELECT id, wake_at AS since, CASE WHEN owner = :owner THEN NULL ELSE lease_until END AS free_at
-    FROM objects WHERE wake_at IS NOT NULL
+    SELECT id, wake_at AS since FROM objects
+    WHERE wake_at <= :now AND (owner = :owner OR lease_until IS NULL OR lease_until <= :now)
     UNION ALL
-    SELECT objects.id, outbox.due_at, objects.lease_until
-    FROM outbox JOIN objects ON objects.id = outbox.object
+    SELECT objects.id, outbox.due_at FROM outbox JOIN objects ON objects.id = outbox.object
+    WHERE outbox.due_at <= :now AND (objects.lease_until IS NULL OR objects.lease_until <= :now)
 )
-"""
-"""Whatever is to be done: since when, and from when on `owner` may take it (NULL: it may already)."""
-
-DUE = f"""{_WAITING}
-SELECT id FROM waiting WHERE since <= :now AND (free_at IS NULL OR free_at <= :now)
-GROUP BY id ORDER BY MIN(since), id LIMIT :limit
+SELECT id FROM waiting GROUP BY id ORDER BY MIN(since), id LIMIT :limit
 """
 
-NEXT_DUE = f"{_WAITING} SELECT MIN(CASE WHEN free_at > since THEN free_at ELSE since END) FROM waiting"
+PEEK = """
+SELECT state FROM objects WHERE id = :id
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE object = :id) AND NOT EXISTS (SELECT 1 FROM outbox WHERE object = :id)
+"""
+
+LOOK_AGAIN = """
+UPDATE objects SET wake_at = :at WHERE id = :id AND wake_at <= :now AND state IS NOT NULL
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE object = :id) AND NOT EXISTS (SELECT 1 FROM outbox WHERE object = :id)
+"""
 
 # --- facts ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,9 +71,15 @@ class SqliteStore:
         rows = self._database.execute(statements.DUE, {"now": now, "owner": owner, "limit": limit})
         return tuple(object_id for (object_id,) in rows)
 
-    def next_due(self, owner: str) -> float | None:
-        [(at,)] = self._database.execute(statements.NEXT_DUE, {"owner": owner})
-        return None if at is None else float(at)
+    def peek(self, object_id: ObjectId) -> str | None:
+        rows = self._database.execute(statements.PEEK, {"id": object_id})
+        return rows[0][0] if rows else None
+
+    def look_again(self, looks: Mapping[ObjectId, float], now: float) -> None:
+        if looks:
+            with self._database.writing():
+                for object_id, at in looks.items():
+                    self._database.execute(statements.LOOK_AGAIN, {"id": object_id, "at": at, "now": now})
 
     def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
         return tuple(map(_object, self._database.execute(statements.OBJECTS, _range(prefix))))
@@ -130,9 +136,10 @@ class SqliteStore:
                 self._database.execute(statements.STORE_ACTION, _entry_row(entry, now))
             return recorded
 
-    def release_leases(self, owner: str) -> None:
+    def release_leases(self, owner: str, object_id: ObjectId | None = None) -> None:
+        statement = statements.RELEASE_ALL if object_id is None else statements.RELEASE
         with self._database.writing():
-            self._database.execute(statements.RELEASE, {"owner": owner})
+            self._database.execute(statement, {"owner": owner, "id": object_id})
 
     def _fence(self, object_id: ObjectId) -> int:
         rows = self._database.execute(statements.FENCE, {"id": object_id})

@@ -75,7 +75,8 @@ def decide_application(
         emit += said
     state, said = _note(state, reading.problem)
     emit += said
-    return Decision(state, emit=tuple(emit), look_at=now + (state.source.poll_interval_s if polled(state) else IDLE_S))
+    look_at = now + (state.source.poll_interval_s if polled(state) else IDLE_S)
+    return Decision(state, emit=tuple(emit), look_at=look_at, idle=not polled(state) and state.problem is None)
 
 
 def polled(state: AppState) -> bool:

@@ -51,3 +51,5 @@ class Decision(Generic[S]):
     """What the gateway should hold for this object's rollout now; None: nothing to renew."""
     ended: bool = False
     """The object needs no further decision."""
+    idle: bool = False
+    """Nothing is under way: where many objects wait, the next look may come later than asked for."""

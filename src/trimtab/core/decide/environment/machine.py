@@ -64,7 +64,7 @@ def decide_environment(
     work.start_what_is_due()
     work.repair()
     work.note_problems()
-    return Decision(work.state, tuple(work.todo), tuple(work.emit), look_at=now + IDLE_S)
+    return Decision(work.state, tuple(work.todo), tuple(work.emit), look_at=now + IDLE_S, idle=work.idle)
 
 
 class _Work:
@@ -82,6 +82,12 @@ class _Work:
     @property
     def busy(self) -> bool:
         return self.state.rollout is not None or self.state.committing is not None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way, waits or is wrong."""
+        state = self.state
+        return not (self.busy or state.waiting or state.retiring or state.repairing or state.problems)
 
     def say(self, fact: Fact, reason: str = "", to: ObjectId | None = None) -> None:
         self.emit.append(Emit(fact, reason, to))

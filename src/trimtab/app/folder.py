@@ -1,0 +1,47 @@
+"""The folder of an installation: who holds it, its secret, its private files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trimtab.core.errors import failure
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the folder's lock: two controllers on one folder would act against each other."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = "choose another folder with --home"
+        raise failure("home-unwritable", f"{error.strerror}", hint, str(home)) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        hint = "`trimtab status` talks to it; `trimtab down` stops it"
+        raise failure("already-running", "Trimtab runs already", hint, str(home)) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def token_of(home: Path) -> str:
+    """The installation's token, made once."""
+    path = home / "token"
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)

@@ -1,0 +1,58 @@
+"""The adapters over everything that is kept in one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.adapters.artifacts import FileArtifacts
+from trimtab.adapters.clock import SystemClock
+from trimtab.adapters.envoy.gateway import EnvoyGateway
+from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
+from trimtab.adapters.measurements import MeasurementReader
+from trimtab.adapters.processes.runtime import ProcessRuntime
+from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.store_sql.store import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The adapters of one folder."""
+
+    clock: SystemClock
+    store: SqliteStore
+    source: GitSource
+    state_repository: GitStateRepository
+    git_http: GitHttpBackend
+    artifacts: FileArtifacts
+    processes: SupervisedProcesses
+    runtime: ProcessRuntime
+    gateway: EnvoyGateway
+    measurements: MeasurementReader
+
+    async def close(self) -> None:
+        """Let go of everything; what runs under supervisors goes on."""
+        await self.measurements.close()
+        await self.git_http.aclose()
+        await self.gateway.close()
+        await self.runtime.close()
+        await self.processes.close()
+        self.store.close()
+
+
+def open_ports(home: Path) -> Ports:
+    """The adapters over everything that is kept in `home`."""
+    clock = SystemClock()
+    processes = SupervisedProcesses(home / "processes")
+    return Ports(
+        clock=clock,
+        store=SqliteStore(home / "trimtab.db"),
+        source=GitSource(home / "git"),
+        state_repository=GitStateRepository(home / "git"),
+        git_http=GitHttpBackend(home / "git"),
+        artifacts=FileArtifacts(home / "artifacts"),
+        processes=processes,
+        runtime=ProcessRuntime(home / "instances", processes, clock),
+        gateway=EnvoyGateway(home / "gateway", processes, clock),
+        measurements=MeasurementReader(clock),
+    )

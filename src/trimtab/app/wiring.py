@@ -1,0 +1,88 @@
+"""The engine with its ports: who observes, who carries out, and what wakes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from trimtab.adapters import gates
+from trimtab.adapters.calendar import RuleCalendar
+from trimtab.app.ports import Ports
+from trimtab.codec import decode_state
+from trimtab.config.loading import load as load_configuration
+from trimtab.core.decide.environment import EnvironmentState
+from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.strategy import GateSpec
+from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.groups import Peers
+from trimtab.engine.loop import Engine, Kind
+from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.pipeline import Pipeline
+
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
+"""What steps and instances get of the controller's own environment."""
+
+
+def wire(ports: Ports, home: Path, owner: str) -> Engine:
+    """The engine of a controller called `owner` over the adapters of `home`."""
+    pipeline = Pipeline(
+        source=ports.source,
+        processes=ports.processes,
+        artifacts=ports.artifacts,
+        compile=load_configuration,
+        workspaces=home / "workspaces",
+        step_env={**passed_on(), "CI": "true"},
+    )
+    delivery = Delivery(
+        state_repository=ports.state_repository,
+        artifacts=ports.artifacts,
+        runtime=ports.runtime,
+        traffic=ports.gateway,
+        processes=ports.processes,
+        clock=ports.clock,
+        retiring=lambda environment: _retiring(ports, environment),
+        gate_command=_gate_command,
+    )
+    engine = Engine(
+        store=ports.store,
+        clock=ports.clock,
+        traffic=ports.gateway,
+        kinds=_kinds(ports),
+        handlers={**pipeline.handlers(), **delivery.handlers()},
+        owner=owner,
+    )
+    ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
+    return engine
+
+
+def _retiring(ports: Ports, environment: EnvironmentId) -> tuple[Digest, ...]:
+    row = ports.store.get(environment.object_id)
+    return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
+
+
+def _kinds(ports: Ports) -> dict[str, Kind]:
+    """What is decided about, and who looks at the world for it."""
+    gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
+    return {
+        "app": Applications(ports.source),
+        "run": Runs(processes),
+        "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
+        "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
+    }
+
+
+def passed_on() -> Mapping[str, str]:
+    """The part of our own environment that steps and instances get; the interpreter in use comes first on the path."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def _waits_for(process: str) -> str | None:
+    """The object that waits for a process: a step's run, a gate's rollout."""
+    kind, _, rest = process.partition("/")
+    pieces = rest.split("/")
+    return {"step": f"run/{'/'.join(pieces[:2])}", "gate": f"rollout/{'/'.join(pieces[:3])}"}.get(kind)
+
+
+def _gate_command(gate: GateSpec) -> GateCommand:
+    return GateCommand(gates.argv(gate), {**passed_on(), **gates.variables(gate)})
