@@ -29,6 +29,7 @@ from trimtab.core.errors import failure
 from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import app_object
 from trimtab.engine.housekeeping import Housekeeper
+from trimtab.engine.watch import StateWatch
 
 REMOTE = "trimtab"
 OWNER = "controller"
@@ -93,7 +94,8 @@ class Trimtab:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
-        background = [asyncio.create_task(self.engine.run()), asyncio.create_task(housekeeper.run())]
+        watch = StateWatch(ports.state_repository, ports.clock, self.engine.wake)
+        background = [asyncio.create_task(work.run()) for work in (self.engine, housekeeper, watch)]
         _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
         try:
             await server.serve(sockets=[listening])
