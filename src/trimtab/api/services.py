@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from trimtab.core.model.facts import Recorded
+from trimtab.core.model.identity import ObjectId
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.git_http import GitHttp
@@ -22,7 +23,8 @@ from trimtab.views.board import Board
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Ports and settings of one API. `wake` tells the engine that a fact was appended; it may be lost."""
+    """Ports and settings of one API. `wake` tells the engine which object a fact was appended for; it may be
+    lost."""
 
     store: Store
     clock: Clock
@@ -35,7 +37,7 @@ class Services:
     token: str
     url: str
     version: str
-    wake: Callable[[], None]
+    wake: Callable[[ObjectId], None]
     _board: Board = field(default_factory=Board)
 
     def board(self) -> Board:
@@ -45,8 +47,8 @@ class Services:
         return self._board
 
     def append(self, *facts: Recorded) -> None:
-        self.store.append(facts, self.clock.now())
-        self.wake()
+        for recorded in self.store.append(facts, self.clock.now()):
+            self.wake(recorded.object)
 
 
 def _services(request: Request) -> Services:

@@ -94,7 +94,7 @@ class Environments:
     ) -> Decision[EnvironmentState]:
         windows, place = windows_to_ask(state), state.place
         reading = EnvironmentReading(
-            desired=await self._desired(state.environment),
+            desired=await self._desired(state),
             traffic=await self.traffic.reading(state.environment),
             instances=await self.runtime.instances(state.environment),
             counts=await self.metrics.counts(state.environment) if place is not None and place.budget else {},
@@ -110,10 +110,13 @@ class Environments:
         except TrimtabError:
             return Opening(is_open=False)
 
-    async def _desired(self, environment: EnvironmentId) -> DesiredReading | None:
-        said = await self.state_repository.desired(environment)
+    async def _desired(self, state: EnvironmentState) -> DesiredReading | None:
+        said = await self.state_repository.desired(state.environment)
         if said is None:
             return None
+        if said.commit == state.seen_commit and said.release == state.live:
+            # Seen and done: nothing will be asked of its manifest, and most looks at most environments end here.
+            return DesiredReading(said.commit, said.release, said.author, said.subject, state.specification)
         if said.release is None:
             return DesiredReading(said.commit, actor=said.author, subject=said.subject, problem=said.problem)
         try:

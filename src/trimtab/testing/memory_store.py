@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from trimtab.core.errors import stale_fence
@@ -40,6 +41,10 @@ class MemoryStore:
         self._keys: set[str] = set()
         self._objects: dict[ObjectId, _Object] = {}
         self._outbox: dict[str, _Stored] = {}
+
+    def together(self, objects: Collection[ObjectId]) -> AbstractContextManager[None]:
+        del objects
+        return nullcontext()  # there is no disk to wait for
 
     # --- facts ---
 

@@ -33,6 +33,7 @@ class Database:
                 "use a Python that brings a newer SQLite",
             )
         self._path = path
+        self._is_together = False
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         except sqlite3.DatabaseError as error:
@@ -46,16 +47,32 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Statements that happen all or not at all, and are on disk when the block ends."""
-        self.execute("BEGIN IMMEDIATE")
+        """Statements that happen all or not at all, and are on disk when the block ends (within `together`: when that
+        one ends)."""
+        begin, end = ("SAVEPOINT one", "RELEASE one") if self._is_together else ("BEGIN IMMEDIATE", "COMMIT")
+        self.execute(begin)
         try:
             yield
-            self.execute("COMMIT")
+            self.execute(end)
         except BaseException:
             # Some errors (a full disk) have ended the transaction already.
             if self._connection.in_transaction:
-                self._connection.rollback()
+                if self._is_together:
+                    self._connection.execute("ROLLBACK TO one")
+                    self._connection.execute("RELEASE one")
+                else:
+                    self._connection.rollback()
             raise
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Each `writing` in the block stays a unit of its own, and all are on disk when the block ends."""
+        with self.writing():
+            self._is_together = True
+            try:
+                yield
+            finally:
+                self._is_together = False
 
     def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
         """All rows that the statement gives."""
