@@ -53,7 +53,10 @@ _AT_THE_DOOR = (
 
 def public(url: str) -> str:
     """The URL without what is secret in it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "postgresql://..."
     place = parts.netloc.rpartition("@")[2]
     user = parts.netloc.rpartition("@")[0].partition(":")[0]
     query = [(name, value) for name, value in parse_qsl(parts.query) if name not in _SECRETS]
@@ -71,13 +74,11 @@ def explain(error: psycopg.Error, place: str) -> TrimtabError:
 
 def cannot_connect(error: psycopg.Error, url: str) -> TrimtabError:
     """The error for a connection that could not be made."""
-    place = public(url)
-    if not isinstance(error, psycopg.OperationalError):
+    place, said = public(url), _last_line(error)
+    if not isinstance(error, psycopg.OperationalError) or "for connection option" in said:
         # What is wrong with a URL is said by repeating it.
-        return failure(
-            "store-url", "the URL of the store cannot be read", "postgresql://USER@HOST:PORT/DATABASE", place
-        )
-    said = _last_line(error)
+        hint = "postgresql://USER@HOST:PORT/DATABASE"
+        return failure("store-url", "the URL of the store cannot be read", hint, place)
     for secret in _secrets_of(url):
         said = said.replace(secret, "***")
     code = next((code for words, code in _AT_THE_DOOR if words in said), None)
