@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import ACTIONS, Action
-from trimtab.core.model.facts import FACTS, Fact
+from trimtab.core.model.facts import FACTS, Fact, FactOfNewerVersion
 from trimtab.core.model.identity import ObjectId
 
 T = TypeVar("T")
@@ -29,6 +29,15 @@ def encode_fact(fact: Fact) -> str:
 def decode_fact(kind: str, text: str) -> Fact:
     """The fact that `encode_fact` was given. Raises `TrimtabError` (`kind-unknown`, `text-unreadable`)."""
     return _decode(_known(FACTS, "fact", kind), text)
+
+
+def read_fact(kind: str, text: str) -> Fact:
+    """The same for whoever only reads the log: what cannot be read is told by a `FactOfNewerVersion`, so that a version
+    that is being replaced goes on showing what it knows."""
+    try:
+        return decode_fact(kind, text)
+    except TrimtabError:
+        return FactOfNewerVersion(kind, text)
 
 
 def encode_action(action: Action) -> str:

@@ -182,7 +182,9 @@ class Store(Protocol):
         """Facts by sequence number, of everything, of objects by the beginning of their id, or of one object.
         Newest first: `after` is ignored.
 
-        Numbers become visible in their order: whoever reads on after the last one he has seen misses none."""
+        Numbers become visible in their order: whoever reads on after the last one he has seen misses none. One that a
+        newer version wrote may be a `FactOfNewerVersion`; a claim with such a fact is refused (`kind-unknown`,
+        `text-unreadable`)."""
         ...
 
     def objects(self, prefix: str) -> tuple[ObjectRow, ...]:

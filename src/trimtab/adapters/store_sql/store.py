@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from trimtab.adapters.store_sql import statements
 from trimtab.adapters.store_sql.database import Database, Row
 from trimtab.adapters.store_sql.migrate import migrate, migrations
 from trimtab.adapters.store_sql.sqlite import SqliteDatabase
-from trimtab.codec import decode_fact, encode_fact
+from trimtab.codec import decode_fact, encode_fact, read_fact
 from trimtab.core.errors import TrimtabError, stale_fence
-from trimtab.core.model.facts import Recorded
+from trimtab.core.model.facts import Fact, Recorded
 from trimtab.core.model.identity import ObjectId
 from trimtab.ports.store import PRUNED_AT_ONCE, Claim, Controller, Listener, ObjectRow, OutboxEntry, Snapshot
 
@@ -59,7 +59,7 @@ class SqlStore:
         named_kinds = {f"kind{i}": kind for i, kind in enumerate(kinds)}
         page = {"after": 0 if newest_first else after, "limit": limit}
         rows = self._database.execute(statement, {**page, **objects, **named_kinds})
-        return tuple(map(_recorded, rows))
+        return tuple(_recorded(row, read_fact) for row in rows)
 
     def _record(self, facts: Iterable[Recorded], now: float, own: ObjectId | None = None) -> tuple[Recorded, ...]:
         """Add facts to the log, and to the inbox of every object but the one whose own decision they are."""
@@ -270,9 +270,9 @@ def _fact_row(recorded: Recorded, now: float) -> dict[str, object]:
     }
 
 
-def _recorded(row: Row) -> Recorded:
+def _recorded(row: Row, decode: Callable[[str, str], Fact] = decode_fact) -> Recorded:
     seq, at, object_id, kind, body, reason, actor, key = row
-    return Recorded(object_id, decode_fact(kind, body), reason, actor, key, seq, at)
+    return Recorded(object_id, decode(kind, body), reason, actor, key, seq, at)
 
 
 def _object(row: Row) -> ObjectRow:
