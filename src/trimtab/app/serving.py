@@ -93,7 +93,8 @@ class Trimtab:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
-        background = [asyncio.create_task(self.engine.run()), asyncio.create_task(housekeeper.run())]
+        works = (self.engine.run(), housekeeper.run(), services.keep_board())
+        background = [asyncio.create_task(work) for work in works]
         _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
         try:
             await server.serve(sockets=[listening])
