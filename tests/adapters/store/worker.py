@@ -11,6 +11,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from tests.adapters.store.schema_1 import Schema1Store
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.codec import encode_action
 from trimtab.core.errors import StaleFence, TrimtabError
@@ -71,6 +72,15 @@ def verify(store: Store) -> int:
 def work_until_killed(place: Path | str, progress: Connection) -> None:
     """Tick for ever, and say so after each."""
     store = open_store(place)
+    while True:
+        number = count_up(store, "immortal", 60.0)
+        act(store, "immortal")
+        progress.send(number)
+
+
+def work_on_schema_1(place: Path | str, progress: Connection) -> None:
+    """The same by a program of that schema."""
+    store = Schema1Store(place)
     while True:
         number = count_up(store, "immortal", 60.0)
         act(store, "immortal")
