@@ -6,14 +6,16 @@ know (infinity, not-a-number) are kept as strings. Text that a newer version wro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import ACTIONS, Action
-from trimtab.core.model.facts import FACTS, Fact
+from trimtab.core.model.facts import FACTS, Fact, FactOfNewerVersion
 from trimtab.core.model.identity import ObjectId
 
 T = TypeVar("T")
@@ -29,6 +31,15 @@ def encode_fact(fact: Fact) -> str:
 def decode_fact(kind: str, text: str) -> Fact:
     """The fact that `encode_fact` was given. Raises `TrimtabError` (`kind-unknown`, `text-unreadable`)."""
     return _decode(_known(FACTS, "fact", kind), text)
+
+
+def read_fact(kind: str, text: str) -> Fact:
+    """The same for whoever only reads the log: what cannot be read is told by a `FactOfNewerVersion`, so that a version
+    that is being replaced goes on showing what it knows."""
+    try:
+        return decode_fact(kind, text)
+    except TrimtabError:
+        return FactOfNewerVersion(kind, text)
 
 
 def encode_action(action: Action) -> str:
@@ -49,6 +60,26 @@ def encode_state(state: Any) -> str:
 def decode_state(kind: type[T], text: str) -> T:
     """The state of class `kind` that `encode_state` was given. Raises `TrimtabError` (`text-unreadable`)."""
     return _decode(kind, text)
+
+
+def encode_parts(parts: Iterable[object]) -> str:
+    """Values of several dataclasses, a line for each: the name of its class, a tab, its fields as a JSON object."""
+    return "".join(f"{type(part).__name__}\t{_encode(part)}\n" for part in parts)
+
+
+def decode_parts(kinds: Collection[type[Any]], text: str) -> Iterator[object]:
+    """What `encode_parts` was given, which were of these classes. Raises `TrimtabError` (`kind-unknown`,
+    `text-unreadable`)."""
+    known = {kind.__name__: kind for kind in kinds}
+    for line in text.split("\n")[:-1]:
+        name, _, fields = line.partition("\t")
+        yield _decode(_known(known, "part", name), fields)
+
+
+def shape(kinds: Iterable[type[Any]]) -> str:
+    """16 hex digits that are others as soon as one of the classes has other fields, or one that it is made of."""
+    schemas = [_adapter(kind).json_schema() for kind in kinds]
+    return hashlib.sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}

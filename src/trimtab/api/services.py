@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from trimtab.api.live_board import LiveBoard
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
 from trimtab.ports.artifacts import Artifacts
@@ -38,13 +39,18 @@ class Services:
     url: str
     version: str
     wake: Callable[[ObjectId], None]
-    _board: Board = field(default_factory=Board)
+    _board: LiveBoard = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_board", LiveBoard(self.store))
 
     def board(self) -> Board:
         """The board with every fact recorded so far."""
-        while facts := self.store.facts(after=self._board.seq, limit=5000):
-            self._board.apply(facts)
-        return self._board
+        return self._board.now()
+
+    async def keep_board(self) -> None:
+        """Open the board before somebody asks, and keep snapshots of it, until cancelled."""
+        await self._board.keep(self.clock)
 
     def append(self, *facts: Recorded) -> None:
         for recorded in self.store.append(facts, self.clock.now()):

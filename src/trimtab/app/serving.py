@@ -95,7 +95,8 @@ class Trimtab:
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
         watch = StateWatch(ports.state_repository, ports.clock, self.engine.wake)
-        background = [asyncio.create_task(work.run()) for work in (self.engine, housekeeper, watch)]
+        works = (self.engine.run(), housekeeper.run(), watch.run(), services.keep_board())
+        background = [asyncio.create_task(work) for work in works]
         _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
         try:
             await server.serve(sockets=[listening])

@@ -1,17 +1,18 @@
-"""Removes what nobody needs any more: releases that cannot be returned to, logs of old runs."""
+"""Removes what nobody needs any more: releases that cannot be returned to, logs of old runs, old routine facts."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.codec import decode_state
 from trimtab.core.decide.environment import EnvironmentState
-from trimtab.core.decide.retention import RECENT, releases_to_keep
+from trimtab.core.decide.retention import RECENT, Retention, releases_to_keep
 from trimtab.core.decide.rollout import RolloutState
-from trimtab.core.errors import TrimtabError
-from trimtab.core.model.facts import ReleaseCut, RolloutRequested, RunRequested
+from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.facts import FactOfNewerVersion, ReleaseCut, RolloutRequested, RunRequested
 from trimtab.core.model.identity import Digest, app_of
+from trimtab.engine.pruning import Pruner
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes
@@ -32,6 +33,7 @@ class Housekeeper:
     processes: Processes
     source: Source
     clock: Clock
+    retention: Retention = field(default_factory=Retention)
 
     async def run(self) -> None:
         while True:
@@ -47,6 +49,9 @@ class Housekeeper:
             await self._forget_old_steps(app)
             await self._forget_old_gates(app)
         await self.artifacts.collect(self.keep())
+        gone = await Pruner(self.store, self.clock, self.retention).go()
+        if gone:
+            log.info("%d old routine facts were removed", gone)
 
     def keep(self) -> frozenset[Digest]:
         """The releases that must stay."""
@@ -59,9 +64,11 @@ class Housekeeper:
         )
 
     def _recent(self) -> set[Digest]:
-        """The newest releases of each application."""
+        """The newest releases of each application. Raises TrimtabError when not all of them can be read."""
         newest: dict[str, list[Digest]] = {}
         for recorded in self.store.facts(kinds=("ReleaseCut",), newest_first=True, limit=10_000):
+            if isinstance(recorded.fact, FactOfNewerVersion):
+                raise failure("kind-unknown", "releases were cut by a newer version", "it tidies up itself")
             if isinstance(recorded.fact, ReleaseCut):
                 mine = newest.setdefault(app_of(recorded.object), [])
                 if len(mine) < RECENT:

@@ -13,6 +13,9 @@ from typing import Protocol
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
 
+PRUNED_AT_ONCE = 1000
+"""How many facts `prune` takes at most: others wait meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -52,6 +55,45 @@ class ObjectRow:
     owner: str | None
     wake_at: float | None
     ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """One running Trimtab that uses the store, as it described itself when it last checked in."""
+
+    owner: str
+    """Its name in leases."""
+    url: str
+    """Of its API."""
+    version: str
+    host: str
+    pid: int
+    started_at: float
+    seen_at: float = 0.0
+    """When it last checked in (seconds since the epoch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What somebody had folded from the facts up to and including `seq`."""
+
+    seq: int
+    body: str
+
+
+class Listener(Protocol):
+    """Hears that other connections recorded facts or let go of objects. May miss some: a hint to look, nothing more."""
+
+    def fileno(self) -> int:
+        """Can be read from when there is something to hear (for `loop.add_reader`)."""
+        ...
+
+    def heard(self) -> bool:
+        """Whether anything came since the last call; does not wait.
+        Raises `TrimtabError` (`store-unreachable`) when the connection is lost: then a new listener has to be made."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Store(Protocol):
@@ -141,10 +183,16 @@ class Store(Protocol):
         after: int = 0,
         limit: int = 1000,
         object_prefix: str = "",
+        object_id: ObjectId = "",
         kinds: Collection[str] = (),
         newest_first: bool = False,
     ) -> tuple[Recorded, ...]:
-        """Facts by sequence number. Newest first: `after` is ignored."""
+        """Facts by sequence number, of everything, of objects by the beginning of their id, or of one object.
+        Newest first: `after` is ignored.
+
+        Numbers become visible in their order: whoever reads on after the last one he has seen misses none. One that a
+        newer version wrote may be a `FactOfNewerVersion`; a claim with such a fact is refused (`kind-unknown`,
+        `text-unreadable`)."""
         ...
 
     def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
@@ -155,6 +203,48 @@ class Store(Protocol):
 
     def release_leases(self, owner: str, object_id: ObjectId | None = None) -> None:
         """Let go of an object that the owner holds, or of everything (clean shutdown): others can take it at once."""
+        ...
+
+    # --- who else is here ---
+
+    def check_in(self, controller: Controller, now: float) -> None:
+        """The controller is alive as of `now` (its own `seen_at` does not matter)."""
+        ...
+
+    def check_out(self, owner: str) -> None:
+        """It has stopped. Does nothing if it never checked in."""
+        ...
+
+    def controllers(self) -> tuple[Controller, ...]:
+        """All that checked in and not out, sorted by owner: also those that died and did not say so (see `seen_at`)."""
+        ...
+
+    def listener(self) -> Listener | None:
+        """Hears what is done by others to this store, on a connection of its own; None when it cannot be heard."""
+        ...
+
+    # --- what was folded, and what may go ---
+
+    def keep_snapshot(self, name: str, seq: int, body: str) -> None:
+        """Keep what was folded up to `seq` in place of an older one of that name; a newer one stays."""
+        ...
+
+    def snapshot(self, name: str) -> Snapshot | None: ...
+
+    def prune(
+        self,
+        seqs: Collection[int],
+        *,
+        instead: Sequence[Recorded] = (),
+        actions_of: Collection[ObjectId] = (),
+        now: float,
+    ) -> int:
+        """Remove facts for ever; how many are gone. At most `PRUNED_AT_ONCE`.
+
+        Stays: a fact that its object's decision has not seen, one with a key (it could come again), and the newest of
+        all (its number would). `instead` is recorded first, for readers of the log only: it is of objects that exist,
+        and nobody has to decide anything about it. Of `actions_of`, those that have ended forget which of their actions
+        were carried out."""
         ...
 
     def close(self) -> None: ...

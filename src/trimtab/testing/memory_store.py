@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from trimtab.core.errors import stale_fence
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
-from trimtab.ports.store import Claim, ObjectRow, OutboxEntry
+from trimtab.ports.store import Claim, Controller, Listener, ObjectRow, OutboxEntry, Snapshot
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class MemoryStore:
         self._keys: set[str] = set()
         self._objects: dict[ObjectId, _Object] = {}
         self._outbox: dict[str, _Stored] = {}
+        self._controllers: dict[str, Controller] = {}
+        self._snapshots: dict[str, Snapshot] = {}
 
     def together(self, objects: Collection[ObjectId]) -> AbstractContextManager[None]:
         del objects
@@ -57,28 +61,41 @@ class MemoryStore:
         after: int = 0,
         limit: int = 1000,
         object_prefix: str = "",
+        object_id: ObjectId = "",
         kinds: Collection[str] = (),
         newest_first: bool = False,
     ) -> tuple[Recorded, ...]:
-        log = reversed(self._log) if newest_first else self._log[after:]
-        wanted = [fact for fact in log if fact.object.startswith(object_prefix) and (not kinds or fact.kind in kinds)]
-        return tuple(wanted[:limit])
+        first = bisect_right(self._log, after, key=lambda fact: fact.seq)
+        wanted = (
+            fact
+            for fact in (reversed(self._log) if newest_first else self._log[first:])
+            if fact.object.startswith(object_prefix)
+            and object_id in ("", fact.object)
+            and (not kinds or fact.kind in kinds)
+        )
+        return tuple(islice(wanted, limit))
 
     def _record(self, facts: Iterable[Recorded], now: float, own: ObjectId | None = None) -> tuple[Recorded, ...]:
         recorded = []
         for given in facts:
-            if given.key in self._keys:
+            fact = self._log_once(given, now)
+            if fact is None:
                 continue
-            if given.key is not None:
-                self._keys.add(given.key)
-            fact = replace(given, seq=len(self._log) + 1, at=now)
-            self._log.append(fact)
             recorded.append(fact)
             if fact.object != own:
                 row = self._objects.setdefault(fact.object, _Object())
                 row.inbox.append(fact)
                 row.wake_at = now if row.wake_at is None else min(now, row.wake_at)
         return tuple(recorded)
+
+    def _log_once(self, given: Recorded, now: float) -> Recorded | None:
+        if given.key in self._keys:
+            return None
+        if given.key is not None:
+            self._keys.add(given.key)
+        fact = replace(given, seq=self._log[-1].seq + 1 if self._log else 1, at=now)
+        self._log.append(fact)
+        return fact
 
     # --- objects ---
 
@@ -197,6 +214,49 @@ class MemoryStore:
         if stored is not None and not stored.done and entry.fence == self._objects[entry.object].fence:
             stored.entry = replace(stored.entry, attempts=stored.entry.attempts + 1)
             stored.due_at = until
+
+    # --- who else is here ---
+
+    def check_in(self, controller: Controller, now: float) -> None:
+        self._controllers[controller.owner] = replace(controller, seen_at=now)
+
+    def check_out(self, owner: str) -> None:
+        self._controllers.pop(owner, None)
+
+    def controllers(self) -> tuple[Controller, ...]:
+        return tuple(self._controllers[owner] for owner in sorted(self._controllers))
+
+    def listener(self) -> Listener | None:
+        return None
+
+    # --- what was folded, and what may go ---
+
+    def keep_snapshot(self, name: str, seq: int, body: str) -> None:
+        known = self._snapshots.get(name)
+        if known is None or known.seq <= seq:
+            self._snapshots[name] = Snapshot(seq, body)
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        return self._snapshots.get(name)
+
+    def prune(
+        self,
+        seqs: Collection[int],
+        *,
+        instead: Sequence[Recorded] = (),
+        actions_of: Collection[ObjectId] = (),
+        now: float,
+    ) -> int:
+        for fact in instead:
+            self._log_once(fact, now)
+        for action_id, stored in list(self._outbox.items()):
+            if stored.done and stored.entry.object in actions_of and self._objects[stored.entry.object].ended:
+                del self._outbox[action_id]
+        unseen = {fact.seq for row in self._objects.values() for fact in row.inbox}
+        going = set(seqs) - unseen - {fact.seq for fact in self._log[-1:]}
+        before = len(self._log)
+        self._log = [fact for fact in self._log if fact.seq not in going or fact.key is not None]
+        return before - len(self._log)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -8,12 +8,13 @@ def test_contract(check, tmp_path):
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from trimtab.codec import encode_action
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import CancelSteps
 from trimtab.core.model.facts import ActionDone, PauseRequested, ProblemFound, Recorded, ResumeRequested
-from trimtab.ports.store import Claim, OutboxEntry, Store
+from trimtab.ports.store import Claim, Controller, OutboxEntry, Snapshot, Store
 from trimtab.testing.store_moves import (
     ANN,
     APP,
@@ -80,6 +81,13 @@ def check_facts_are_found_by_object_prefix_and_kind(store: Store) -> None:
     assert store.facts(object_prefix="app/", kinds=["ResumeRequested"]) == ()
     newest = store.facts(object_prefix="run/shop/", kinds=["PauseRequested"], newest_first=True)
     assert [fact.object for fact in newest] == ["run/shop/2", "run/shop/1"]
+
+
+def check_facts_of_one_object_are_its_own(store: Store) -> None:
+    append(store, "run/shop/1", "run/shop/10", "run/shop/1", "run/shop")
+    assert [fact.object for fact in store.facts(object_id="run/shop/1")] == ["run/shop/1"] * 2
+    assert len(store.facts(object_id="run/shop/1", kinds=["PauseRequested"], newest_first=True, limit=1)) == 1
+    assert store.facts(object_id="run") == ()
 
 
 # --- what is due ---
@@ -455,6 +463,101 @@ def check_rows_are_listed_by_prefix_and_id(store: Store) -> None:
     assert (rows[1].state, rows[1].fence, rows[1].owner, rows[1].wake_at) == ('{"n": 2}', 1, ANN, 8.0)
     assert len(store.objects("")) == 4
     assert store.get("run/shop/1") is None
+
+
+# --- who else is here ---
+
+
+def check_controllers_check_in_and_out(store: Store) -> None:
+    assert store.controllers() == ()
+    ann = Controller(ANN, "http://ann:8080", "1.0", "host-a", 7, started_at=0.5)
+    bob = Controller(BOB, "http://bob:8080", "1.1", "host-b", 8, started_at=1.5)
+    for controller, now in ((bob, 2.0), (ann, 3.0)):
+        store.check_in(controller, now)
+    assert store.controllers() == (replace(ann, seen_at=3.0), replace(bob, seen_at=2.0))
+    store.check_in(replace(bob, url="http://bob:9090", pid=9, started_at=4.0), 5.0)
+    [_, newer] = store.controllers()
+    assert (newer.url, newer.pid, newer.started_at, newer.seen_at) == ("http://bob:9090", 9, 4.0, 5.0)
+    store.check_out(ANN)
+    store.check_out("nobody")
+    assert store.controllers() == (newer,)
+
+
+# --- what was folded ---
+
+
+def check_the_newest_snapshot_is_kept(store: Store) -> None:
+    assert store.snapshot("board") is None
+    store.keep_snapshot("board", 10, "ten")
+    store.keep_snapshot("other", 3, "three")
+    store.keep_snapshot("board", 20, "twenty")
+    store.keep_snapshot("board", 15, "late")
+    assert store.snapshot("board") == Snapshot(20, "twenty")
+    store.keep_snapshot("board", 20, "again")
+    assert store.snapshot("board") == Snapshot(20, "again"), "of the same facts, the one made last"
+    assert store.snapshot("other") == Snapshot(3, "three")
+
+
+# --- what may go ---
+
+
+def check_pruned_facts_are_gone_and_others_keep_their_numbers(store: Store) -> None:
+    facts = append(store, RUN, RUN, RUN, APP)
+    decide(store, RUN)
+    assert store.prune({facts[0].seq, facts[2].seq, 999}, now=9.0) == 2
+    assert store.facts() == (facts[1], facts[3])
+    assert store.facts(after=facts[1].seq) == (facts[3],)
+    [next_one] = append(store, RUN)
+    assert next_one.seq == facts[3].seq + 1
+
+
+def check_what_a_decision_has_not_seen_is_not_pruned(store: Store) -> None:
+    unseen, last = append(store, RUN, APP)
+    decide(store, APP)
+    assert store.prune({unseen.seq}, now=9.0) == 0
+    assert take(store, RUN, ANN, 1.0).facts == (unseen,)
+    assert store.facts() == (unseen, last)
+
+
+def check_the_newest_fact_is_not_pruned(store: Store) -> None:
+    seqs = [fact.seq for fact in append(store, RUN, RUN)]
+    decide(store, RUN)
+    assert store.prune(seqs, now=9.0) == 1
+    assert [fact.seq for fact in (*store.facts(), *append(store, RUN))] == [seqs[1], seqs[1] + 1]
+
+
+def check_a_fact_with_a_key_is_not_pruned(store: Store) -> None:
+    once = Recorded(RUN, PauseRequested("ann"), key="delivery-7")
+    [recorded] = store.append([once], 1.0)
+    append(store, RUN)
+    decide(store, RUN)
+    assert store.prune({recorded.seq}, now=9.0) == 0
+    assert store.append([once], 2.0) == ()
+
+
+def check_what_is_recorded_instead_is_for_readers_only(store: Store) -> None:
+    facts = append(store, RUN, RUN)
+    decide(store, RUN, ended=True)
+    total = Recorded(RUN, PauseRequested("bob"), key="total")
+    for _ in range(2):
+        store.prune({facts[0].seq}, instead=[total], now=9.0)
+    assert store.facts() == (facts[1], replace(total, seq=facts[1].seq + 1, at=9.0))
+    assert store.due(99.0, ANN) == ()
+    assert take(store, RUN, ANN, 20.0).facts == ()
+
+
+def check_only_ended_objects_forget_their_actions(store: Store) -> None:
+    entry = decided_action(store)
+    store.done(entry, [], 1.0)
+    store.prune((), actions_of=[RUN], now=2.0)
+    commit(store, take(store, RUN, ANN, 2.0), todo=[entry], ended=True)
+    assert store.pending(RUN) == (), "it may be decided again"
+    store.prune((), actions_of=["run/shop/10", "run/shop"], now=3.0)
+    commit(store, take(store, RUN, ANN, 3.0), todo=[entry], ended=True)
+    assert store.pending(RUN) == (), "of others"
+    store.prune((), actions_of=[RUN], now=4.0)
+    commit(store, take(store, RUN, ANN, 4.0), todo=[entry], ended=True)
+    assert store.pending(RUN) == (entry,), "nothing is known of it any more"
 
 
 StoreCheck = Callable[[Store], None]

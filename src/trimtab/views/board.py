@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
-from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, kind_of, parse_environment, run_object
+from trimtab.core.model.identity import (
+    EnvironmentId,
+    ObjectId,
+    app_of,
+    kind_of,
+    parse_environment,
+    rollout_object,
+    run_object,
+)
 from trimtab.core.model.specification import Specification
 from trimtab.views.holds import hold
 from trimtab.views.model import (
@@ -20,6 +28,26 @@ from trimtab.views.model import (
     StepView,
 )
 from trimtab.views.rollouts import begin, fold
+
+FOLDS = 1
+"""Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
+the views' own fields is noticed without."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPart:
+    """What the board knows of an application itself."""
+
+    name: str
+    known: bool
+    """Whether there was a fact for it, and not only for a release of it."""
+    head: f.Change | None
+    problems: tuple[Problem, ...]
+    places: tuple[str, ...] | None
+
+
+BoardPart = AppPart | RunView | EnvironmentView | RolloutView | ReleaseView
+PARTS: tuple[type[BoardPart], ...] = (AppPart, RunView, EnvironmentView, RolloutView, ReleaseView)
 
 
 class Board:
@@ -50,6 +78,48 @@ class Board:
             }.get(kind_of(recorded.object))
             if of_kind is not None:
                 of_kind(recorded)
+
+    # --- taken apart and put together ---
+
+    def parts(self) -> list[BoardPart]:
+        """All that the board knows. They do not change when it learns more."""
+        names = dict.fromkeys((*self._heads, *self._problems, *self._places))
+        views = (self._runs, self._environments, self._rollouts, self._releases)
+        return [*map(self._app_part, names), *(view for of_kind in views for view in of_kind.values())]
+
+    @classmethod
+    def of(cls, seq: int, parts: Iterable[object]) -> Board:
+        """The board that gave these parts when `seq` was the last fact it had seen."""
+        board = cls()
+        board.seq = seq
+        for part in parts:
+            board._take(part)
+        return board
+
+    def _app_part(self, name: str) -> AppPart:
+        problems = tuple(self._problems.get(name, {}).values())
+        return AppPart(name, name in self._heads, self._heads.get(name), problems, self._places.get(name))
+
+    def _take(self, part: object) -> None:
+        match part:
+            case AppPart(name=name):
+                if part.known:
+                    self._heads[name] = part.head
+                if part.problems:
+                    self._problems[name] = {problem.code: problem for problem in part.problems}
+                if part.places is not None:
+                    self._places[name] = part.places
+            case RunView():
+                self._runs[run_object(part.app, part.number)] = part
+            case EnvironmentView():
+                self._environments[EnvironmentId(part.app, part.name).object_id] = part
+            case RolloutView():
+                place = EnvironmentId(part.app, part.environment)
+                self._rollouts[rollout_object(place, part.number)] = part
+            case ReleaseView():
+                self._releases[part.release] = part
+            case _:
+                raise AssertionError(f"no part of a board: {part}")
 
     # --- views ---
 

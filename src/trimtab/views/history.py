@@ -7,7 +7,9 @@ from trimtab.core.model.identity import ObjectId, kind_of, short
 from trimtab.core.say import duration
 from trimtab.views.model import HistoryEntry
 
-ROUTINE = frozenset({"EvidenceCounted", "ActionDone", "ReleaseOffered", "SpecificationRead", "RolloutRequested"})
+ROUTINE = frozenset(
+    {"EvidenceCounted", "EvidenceSummed", "ActionDone", "ReleaseOffered", "SpecificationRead", "RolloutRequested"}
+)
 """Kinds that are left out of the history unless asked for: they say how, not what."""
 _ECHOES = frozenset({("app", "RunFinished"), ("env", "RolloutEnded")})
 """The same facts once more, recorded for the object that has to go on from there."""
@@ -126,6 +128,8 @@ def _of_rollout(fact: f.Fact) -> str:
             return f"weight lost: the gateway holds {held:g} %"
         case f.EvidenceCounted(candidate_requests=candidate, stable_requests=stable):
             return f"{candidate} candidate and {stable} stable requests counted"
+        case f.EvidenceSummed(ticks=ticks, candidate_requests=candidate, stable_requests=stable):
+            return f"{ticks} ticks summed up: {candidate} candidate and {stable} stable requests"
         case f.VerdictReached(verdict=verdict):
             return f"verdict {verdict}"
         case f.TrafficReturned(stable=stable_release):

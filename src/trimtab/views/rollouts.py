@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from trimtab.core.model import facts as f
@@ -32,6 +33,35 @@ def begin(recorded: f.Recorded, asked: f.RolloutRequested, subject: str) -> Roll
 def _steps(asked: f.RolloutRequested, environment: str) -> tuple[RolloutStep, ...]:
     place = asked.specification.environment(environment)
     return () if place is None or asked.instant or asked.stable is None else place.strategy.steps
+
+
+def sum_up(facts: Iterable[f.Recorded]) -> f.EvidenceSummed | None:
+    """What the ticks among all facts of one rollout, in their order, come to; None when there were none, or when it is
+    said already."""
+    view: RolloutView | None = None
+    ticks = 0
+    for recorded in facts:
+        if isinstance(recorded.fact, f.EvidenceSummed):
+            return None
+        if isinstance(recorded.fact, f.RolloutRequested):
+            view = begin(recorded, recorded.fact, "")
+        elif view is not None:
+            view = fold(view, recorded)
+            ticks += isinstance(recorded.fact, f.EvidenceCounted)
+    if view is None or not ticks:
+        return None
+    candidate, baseline = view.candidate, view.baseline
+    return f.EvidenceSummed(
+        candidate_requests=candidate.requests,
+        candidate_errors=candidate.errors,
+        stable_requests=baseline.requests,
+        stable_errors=baseline.errors,
+        candidate_p95_ms=candidate.p95_ms,
+        stable_p95_ms=baseline.p95_ms,
+        step_requests=view.step_requests,
+        own=view.own,
+        ticks=ticks,
+    )
 
 
 def fold(view: RolloutView, recorded: f.Recorded) -> RolloutView:
@@ -89,6 +119,8 @@ def _in_steps(view: RolloutView, recorded: f.Recorded) -> RolloutView | None:
             return replace(view, status=_moving(view, "shifting"), verified_at=None, reason=recorded.reason)
         case f.EvidenceCounted() as tick:
             return _count(view, tick, recorded.reason)
+        case f.EvidenceSummed() as total:
+            return _summed(view, total)
         case f.ExperimentJudged(verdicts=verdicts, worse=worse):
             return replace(view, experiment=verdicts, experiment_worse=worse, reason=recorded.reason)
         case _:
@@ -143,6 +175,16 @@ def _count(view: RolloutView, tick: f.EvidenceCounted, reason: str) -> RolloutVi
         rollback_evidence_pct=_share(tick.rollback_log_e, tick.rollback_at),
         promote_evidence_pct={name: _share(log_e, tick.promote_at) for name, log_e in tick.promote_log_e.items()},
         own={**view.own, **tick.own},
+    )
+
+
+def _summed(view: RolloutView, total: f.EvidenceSummed) -> RolloutView:
+    return replace(
+        view,
+        step_requests=total.step_requests,
+        candidate=ArmView(total.candidate_requests, total.candidate_errors, total.candidate_p95_ms),
+        baseline=ArmView(total.stable_requests, total.stable_errors, total.stable_p95_ms),
+        own=total.own,
     )
 
 

@@ -1,4 +1,4 @@
-"""Several controllers on one file, and controllers that end in the middle of a write. Real processes."""
+"""Several controllers on one store, and controllers that end in the middle of a write. Real processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.adapters.store import worker
-from trimtab.adapters.store_sql.store import SqliteStore
+from trimtab.adapters.store_sql.opening import open_store
 
 PATIENCE_S = 60.0
 
@@ -34,23 +34,22 @@ def receive(connection: Connection) -> Any:
     return connection.recv()
 
 
-def verified(path: Path) -> int:
-    store = SqliteStore(path)
+def verified(place: Path | str) -> int:
+    store = open_store(place)
     try:
         return worker.verify(store)
     finally:
         store.close()
 
 
-def test_controllers_that_race_lose_no_tick(tmp_path: Path) -> None:
-    """Leases so short that they take the object from each other all the time, from the file's creation on."""
-    path = tmp_path / "store.db"
-    racers = [start(worker.work_until, path, owner, 150, 0.001) for owner in ("ann", "bob", "cid")]
+def test_controllers_that_race_lose_no_tick(place: Path | str) -> None:
+    """Leases so short that they take the object from each other all the time, from the store's creation on."""
+    racers = [start(worker.work_until, place, owner, 150, 0.001) for owner in ("ann", "bob", "cid")]
     stored = [receive(result) for _, result in racers]
     for process, _ in racers:
         process.join(PATIENCE_S)
-    assert sum(stored) == verified(path) >= 150
-    store = SqliteStore(path)
+    assert sum(stored) == verified(place) >= 150
+    store = open_store(place)
     row = store.get(worker.COUNTER)
     store.close()
     assert row is not None
@@ -58,11 +57,11 @@ def test_controllers_that_race_lose_no_tick(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_controller_killed_at_any_moment_leaves_one_story(seed: int, tmp_path: Path) -> None:
-    chance, path = random.Random(seed), tmp_path / "store.db"
+def test_a_controller_killed_at_any_moment_leaves_one_story(seed: int, place: Path | str) -> None:
+    chance = random.Random(seed)
     reached = 0
     for _ in range(4):
-        process, progress = start(worker.work_until_killed, path)
+        process, progress = start(worker.work_until_killed, place)
         said = receive(progress)
         time.sleep(chance.uniform(0.0, 0.08))  # not for anything to happen: the kill is to come at any moment
         process.kill()
@@ -72,7 +71,7 @@ def test_a_controller_killed_at_any_moment_leaves_one_story(seed: int, tmp_path:
                 said = progress.recv()
             except EOFError:
                 break
-        stored = verified(path)
+        stored = verified(place)
         assert stored >= said > reached, "what was stored stays stored"
         reached = stored
 

@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the real store and the one in memory tell the same story."""
+"""Whatever is done in whatever order, the real stores and the one in memory tell the same story."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from typing import TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
-from trimtab.adapters.store_sql.store import SqliteStore
+from trimtab.adapters.store_sql.opening import open_store
 from trimtab.codec import encode_action
 from trimtab.core.errors import StaleFence
 from trimtab.core.model.actions import CancelSteps
 from trimtab.core.model.facts import ActionDone, PauseRequested, Recorded
-from trimtab.ports.store import Claim, OutboxEntry, Store
+from trimtab.ports.store import Claim, Controller, OutboxEntry, Store
 from trimtab.testing.memory_store import MemoryStore
 
 T = TypeVar("T")
@@ -45,9 +54,12 @@ class Stores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.real: Store = SqliteStore(Path(self.folder.name) / "store.db")
+        self.real: Store = open_store(self.place())
         self.model: Store = MemoryStore()
         self.now = 1.0
+
+    def place(self) -> Path | str:
+        return Path(self.folder.name) / "store.db"
 
     def both(self, ask: Callable[[Store], T]) -> T | str:
         answers = [_answer(ask, store) for store in (self.real, self.model)]
@@ -102,6 +114,21 @@ class Stores(RuleBasedStateMachine):
     def look_again(self, object_id: str, delay: float) -> None:
         self.both(lambda store: store.look_again({object_id: self.now + delay}, self.now))
 
+    @rule(seqs=st.lists(st.integers(1, 12), max_size=3), instead=facts, actions_of=st.lists(objects, max_size=2))
+    def prune(self, seqs: list[int], instead: Sequence[Recorded], actions_of: list[str]) -> None:
+        known = {row.object for row in self.model.objects("")}
+        told = [fact for fact in instead if fact.object in known]
+        self.both(lambda store: store.prune(set(seqs), instead=told, actions_of=actions_of, now=self.now))
+
+    @rule(name=st.sampled_from("ab"), seq=st.integers(0, 9), body=st.sampled_from(("x", "y")))
+    def keep_snapshot(self, name: str, seq: int, body: str) -> None:
+        self.both(lambda store: store.keep_snapshot(name, seq, body))
+
+    @rule(owner=owners, here=st.booleans())
+    def come_and_go(self, owner: str, here: bool) -> None:
+        described = Controller(owner, "http://here", "1.0", "host", 1, 0.5)
+        self.both(lambda store: store.check_in(described, self.now) if here else store.check_out(owner))
+
     @rule(owner=owners)
     def release_leases(self, owner: str) -> None:
         self.both(lambda store: store.release_leases(owner))
@@ -123,6 +150,8 @@ class Stores(RuleBasedStateMachine):
     @invariant()
     def they_agree(self) -> None:
         self.both(lambda store: (store.facts(), store.objects("")))
+        self.both(lambda store: (store.controllers(), [store.snapshot(name) for name in "ab"]))
+        self.both(lambda store: [store.facts(object_id=object_id) for object_id in OBJECTS])
         self.both(lambda store: [store.due(self.now, owner) for owner in OWNERS])
         self.both(lambda store: [(store.peek(object_id), store.pending(object_id)) for object_id in OBJECTS])
 
@@ -140,3 +169,11 @@ def _answer(ask: Callable[[Store], T], store: Store) -> T | str:
 
 TestStores = Stores.TestCase
 TestStores.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_postgres_tells_it_too(fresh_postgres: Callable[[], str]) -> None:
+    class OnPostgres(Stores):
+        def place(self) -> str:
+            return fresh_postgres()
+
+    run_state_machine_as_test(OnPostgres, settings=settings(max_examples=20, stateful_step_count=40, deadline=None))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.adapters.store import worker
 from trimtab.adapters.store_sql.migrate import migrate, migrations
-from trimtab.adapters.store_sql.sqlite import Database
+from trimtab.adapters.store_sql.sqlite import SqliteDatabase
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.facts import PauseRequested, Recorded
@@ -60,7 +60,7 @@ def test_another_connection_sees_a_commit_at_once(path: Path) -> None:
 
 
 def test_every_commit_waits_for_the_disk(path: Path) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     settings = {name: database.execute(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous")}
     database.close()
     assert settings == {"journal_mode": "wal", "synchronous": 2}
@@ -138,8 +138,8 @@ def test_a_full_disk_is_said_and_survived(path: Path) -> None:
 def test_a_file_that_someone_keeps_locked_is_said_to_be(path: Path) -> None:
     store, other = SqliteStore(path), SqliteStore(path)
     other._database.execute("PRAGMA busy_timeout = 1")
-    with store._database.writing(), pytest.raises(TrimtabError) as caught:
-        other.append([Recorded("app/shop", PauseRequested("ann"))], 1.0)
+    with pytest.raises(TrimtabError) as caught:
+        store._database.write(lambda: other.append([Recorded("app/shop", PauseRequested("ann"))], 1.0))
     assert caught.value.problem.code == "store-busy"
     store.close()
     other.close()
@@ -150,7 +150,7 @@ def test_a_file_that_someone_keeps_locked_is_said_to_be(path: Path) -> None:
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     filled(path, 1)
-    newer = Database(path)
+    newer = SqliteDatabase(path)
     newer.execute("INSERT INTO schema_version (version) VALUES (99)")
     newer.close()
     before = path.read_bytes()
@@ -160,25 +160,25 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(path: Path) -> Non
 
 def test_an_older_store_gets_the_migrations_it_lacks(path: Path) -> None:
     filled(path, 2)
-    database = Database(path)
+    database = SqliteDatabase(path)
     script = (
         "-- two statements; in one script\nCREATE TABLE colours (name TEXT);\nINSERT INTO colours VALUES ('a;b');\n"
     )
     for _ in range(2):
-        migrate(database, path, [*migrations(), script])
+        migrate(database, [*migrations(), script])
     assert database.execute("SELECT name FROM colours") == [("a;b",)]
     assert database.execute("SELECT id FROM objects") != []
     database.close()
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     good, bad = "CREATE TABLE one (a TEXT);\n", "CREATE TABLE two (a TEXT);\nCREATE TABLE one (b TEXT);\n"
     with pytest.raises(TrimtabError) as caught:
-        migrate(database, path, [good, bad])
+        migrate(database, [good, bad])
     assert caught.value.problem.code == "store-failed"
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert tables == {"schema_version", "one"}
-    migrate(database, path, [good, "CREATE TABLE two (a TEXT);\n"])
+    migrate(database, [good, "CREATE TABLE two (a TEXT);\n"])
     assert database.execute("SELECT MAX(version) FROM schema_version") == [(2,)]
     database.close()

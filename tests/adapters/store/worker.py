@@ -11,7 +11,8 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from trimtab.adapters.store_sql.store import SqliteStore
+from tests.adapters.store.schema_1 import Schema1Store
+from trimtab.adapters.store_sql.opening import open_store
 from trimtab.codec import encode_action
 from trimtab.core.errors import StaleFence, TrimtabError
 from trimtab.core.model.actions import CleanWorkspace
@@ -68,18 +69,27 @@ def verify(store: Store) -> int:
     return len(numbers)
 
 
-def work_until_killed(path: Path, progress: Connection) -> None:
+def work_until_killed(place: Path | str, progress: Connection) -> None:
     """Tick for ever, and say so after each."""
-    store = SqliteStore(path)
+    store = open_store(place)
     while True:
         number = count_up(store, "immortal", 60.0)
         act(store, "immortal")
         progress.send(number)
 
 
-def work_until(path: Path, owner: str, target: int, ttl_s: float, result: Connection) -> None:
+def work_on_schema_1(place: Path | str, progress: Connection) -> None:
+    """The same by a program of that schema."""
+    store = Schema1Store(place)
+    while True:
+        number = count_up(store, "immortal", 60.0)
+        act(store, "immortal")
+        progress.send(number)
+
+
+def work_until(place: Path | str, owner: str, target: int, ttl_s: float, result: Connection) -> None:
     """Tick until the counter is at `target` and a tick of ours is among them; sends how many of them were stored."""
-    store = SqliteStore(path)
+    store = open_store(place)
     stored = 0
     while stored == 0 or int(getattr(store.get(COUNTER), "state", None) or 0) < target:
         stored += count_up(store, owner, ttl_s) is not None
@@ -90,7 +100,7 @@ def work_until(path: Path, owner: str, target: int, ttl_s: float, result: Connec
 
 def work_until_the_disk_is_full(path: Path, size_bytes: int, result: Connection) -> None:
     """Tick until a file would grow beyond `size_bytes`; sends the last stored number and the error's code."""
-    store = SqliteStore(path)
+    store = open_store(path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
     number: int | None = None
     try:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from trimtab.adapters.store_sql.database import Parameters, Row, T
 from trimtab.core.errors import TrimtabError, failure
 
 OLDEST = (3, 35, 0)
 """The first with RETURNING."""
 BUSY_TIMEOUT_S = 10.0
 
-Row = tuple[Any, ...]
-Parameters = Mapping[str, Any]
 
-
-class Database:
+class SqliteDatabase:
     """One connection to one file: for the thread that opened it (another one gets `sqlite3.ProgrammingError`).
 
-    Any number of connections and processes may have the same file open; their writes take turns.
+    Any number of connections and processes may have the same file open; their writes take turns, all of them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,46 +42,75 @@ class Database:
             self.close()
             raise
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Statements that happen all or not at all, and are on disk when the block ends (within `together`: when that
-        one ends)."""
-        begin, end = ("SAVEPOINT one", "RELEASE one") if self._is_together else ("BEGIN IMMEDIATE", "COMMIT")
-        self.execute(begin)
-        try:
-            yield
-            self.execute(end)
-        except BaseException:
-            # Some errors (a full disk) have ended the transaction already.
-            if self._connection.in_transaction:
-                if self._is_together:
-                    self._connection.execute("ROLLBACK TO one")
-                    self._connection.execute("RELEASE one")
-                else:
-                    self._connection.rollback()
-            raise
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    def write(self, work: Callable[[], T], *, alone: bool = False) -> T:  # noqa: ARG002 - there is one writer anyway
+        with self._part() if self._is_together else self._transaction():
+            return work()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Each `writing` in the block stays a unit of its own, and all are on disk when the block ends."""
-        with self.writing():
+        with self._transaction():
             self._is_together = True
             try:
                 yield
             finally:
                 self._is_together = False
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            # Some errors (a full disk) have ended the transaction already.
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+            self.execute("RELEASE part")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+
     def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
-        """All rows that the statement gives."""
         try:
             return self._connection.execute(statement, parameters or {}).fetchall()
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) is None:
-                raise  # misuse of the module: a defect, not a state of the world
-            raise explain(error, self._path) from error
+            raise self._explained(error) from error
+
+    def execute_many(self, statement: str, parameters: Sequence[Parameters]) -> int:
+        try:
+            return self._connection.executemany(statement, parameters).rowcount
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    def announce(self) -> None:
+        """Nobody could hear it: who shares the file asks now and then."""
+
+    def listener(self) -> None:
+        return None
+
+    def migration(self, script: str) -> str:
+        return script
 
     def close(self) -> None:
         self._connection.close()
+
+    def _explained(self, error: sqlite3.DatabaseError) -> Exception:
+        if getattr(error, "sqlite_errorcode", None) is None:
+            return error  # misuse of the module: a defect, not a state of the world
+        return explain(error, self._path)
 
 
 def explain(error: sqlite3.DatabaseError, path: Path) -> TrimtabError:

@@ -1,7 +1,6 @@
 """Every statement of the store, in the SQL that SQLite and PostgreSQL share (named parameters, upserts, RETURNING).
 
-What is seen depends on writers taking turns. Where the database lets them run side by side, a transaction has to lock
-the rows of the objects it touches (in the order of their ids) before its first statement here.
+What is seen depends on writers taking turns (`Database.write`).
 """
 
 from __future__ import annotations
@@ -49,7 +48,8 @@ RETURNING fence
 """
 """No row: the fence is stale. Comes after the claim's facts were taken out of the inbox."""
 
-FENCE = "SELECT fence FROM objects WHERE id = :id"
+FENCE = "SELECT fence FROM objects WHERE id = :id /* FOR UPDATE */"
+"""Nobody takes the object over before the transaction ends."""
 
 DUE = """
 WITH waiting AS (
@@ -81,12 +81,12 @@ AND NOT EXISTS (SELECT 1 FROM inbox WHERE object = :id) AND NOT EXISTS (SELECT 1
 _FACT = "facts.seq, facts.at, facts.object, facts.kind, facts.body, facts.reason, facts.actor, facts.key"
 
 RECORD = """
-INSERT INTO facts (at, object, kind, body, reason, actor, key)
-VALUES (:at, :object, :kind, :body, :reason, :actor, :key)
+INSERT INTO facts (seq, at, object, kind, body, reason, actor, key)
+VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM facts), :at, :object, :kind, :body, :reason, :actor, :key)
 ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
 RETURNING seq
 """
-"""No row: a fact with this key is recorded already."""
+"""No row: a fact with this key is recorded already. Numbers have no gaps, and nobody else gives one out meanwhile."""
 
 DELIVER = "INSERT INTO inbox (object, seq) VALUES (:object, :seq)"
 
@@ -115,8 +115,9 @@ def read_facts(*, of_objects: bool, kinds: int, newest_first: bool) -> str:
 _ENTRY = "outbox.id, outbox.object, objects.fence, outbox.kind, outbox.action, outbox.attempts"
 
 STORE_ACTION = """
-INSERT INTO outbox (id, object, kind, action, due_at)
-SELECT :id, :object, :kind, :action, :now WHERE NOT EXISTS (SELECT 1 FROM carried_out WHERE id = :id)
+INSERT INTO outbox (seq, id, object, kind, action, due_at)
+SELECT (SELECT COALESCE(MAX(seq), 0) + 1 FROM outbox), :id, :object, :kind, :action, :now
+WHERE NOT EXISTS (SELECT 1 FROM carried_out WHERE id = :id)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -140,6 +141,44 @@ UPDATE outbox SET attempts = attempts + 1, due_at = :until
 WHERE id = :id AND :fence = (SELECT fence FROM objects WHERE objects.id = outbox.object)
 """
 
+# --- who else is here ---
+
+CHECK_IN = """
+INSERT INTO controllers (owner, url, version, host, pid, started_at, seen_at)
+VALUES (:owner, :url, :version, :host, :pid, :started_at, :seen_at)
+ON CONFLICT (owner) DO UPDATE SET
+    url = excluded.url,
+    version = excluded.version,
+    host = excluded.host,
+    pid = excluded.pid,
+    started_at = excluded.started_at,
+    seen_at = excluded.seen_at
+"""
+
+CHECK_OUT = "DELETE FROM controllers WHERE owner = :owner"
+
+CONTROLLERS = "SELECT owner, url, version, host, pid, started_at, seen_at FROM controllers ORDER BY owner"
+
+# --- what was folded, and what may go ---
+
+KEEP_SNAPSHOT = """
+INSERT INTO snapshots (name, seq, body) VALUES (:name, :seq, :body)
+ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, body = excluded.body WHERE snapshots.seq <= excluded.seq
+"""
+
+SNAPSHOT = "SELECT seq, body FROM snapshots WHERE name = :name"
+
+PRUNE = """
+DELETE FROM facts WHERE seq = :seq AND key IS NULL AND seq < (SELECT MAX(seq) FROM facts)
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.object = facts.object AND inbox.seq = facts.seq)
+"""
+
+FORGET_ACTIONS = """
+DELETE FROM carried_out WHERE id > :id || '#' AND id < :id || '$'
+AND EXISTS (SELECT 1 FROM objects WHERE objects.id = :id AND ended)
+"""
+"""The ids of an object's actions begin with its own and a #."""
+
 # --- the schema ---
 
 SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"
@@ -148,3 +187,8 @@ SCHEMA_VERSION = "SELECT COALESCE(MAX(version), 0) FROM schema_version"
 
 MIGRATED = "INSERT INTO schema_version (version) VALUES (:version) ON CONFLICT (version) DO NOTHING RETURNING version"
 """No row: someone else has just done this migration."""
+
+WORKS_FROM = "UPDATE schema_version SET works_from = :works_from WHERE version = :version"
+
+NEEDED = "SELECT MAX(COALESCE(works_from, version)) FROM schema_version WHERE version > :known"
+"""The oldest schema that a program has to know to work with what newer ones made of it."""

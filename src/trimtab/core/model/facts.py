@@ -337,6 +337,26 @@ class EvidenceCounted(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceSummed(Fact):
+    """What the ticks of a rollout that has ended came to, recorded when most of them are forgotten (`retention`).
+
+    Totals, not one more tick: whoever has folded the ticks finds the same numbers here.
+    """
+
+    candidate_requests: int
+    candidate_errors: int
+    stable_requests: int
+    stable_errors: int
+    candidate_p95_ms: float | None
+    stable_p95_ms: float | None
+    step_requests: int
+    """Of the candidate since the last step's weight was verified."""
+    own: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ticks: int = 0
+    """How many there were."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictReached(Fact):
     verdict: VerdictName
     offender: str
@@ -482,7 +502,7 @@ class Recorded:
 
     @property
     def kind(self) -> str:
-        return type(self.fact).__name__
+        return self.fact.kind if isinstance(self.fact, FactOfNewerVersion) else type(self.fact).__name__
 
 
 def _kinds() -> dict[str, type[Fact]]:
@@ -491,3 +511,12 @@ def _kinds() -> dict[str, type[Fact]]:
 
 FACTS: Mapping[str, type[Fact]] = _kinds()
 """Every kind of fact by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactOfNewerVersion(Fact):
+    """Stands for a fact that this version cannot read, where one reads the log: it happened, and folds pass over it.
+    No kind of fact itself, and never part of a decision."""
+
+    kind: str
+    text: str
