@@ -42,10 +42,11 @@ def up(context: click.Context, home: str | None, host: str, port: int, as_json: 
 @command("down", example="trimtab down")
 @_HOME
 def down(home: str | None, as_json: bool) -> None:
-    """The controller, every instance and step, and the gateway. What is kept on disk stays: `trimtab up` goes on."""
+    """The controller, every instance and step, and the gateway. What is kept on disk stays: `trimtab up` goes on.
+    A controller that is paused is woken, one that does not answer is killed after 15 s."""
     from trimtab.app import down as stop
 
-    stopped = stop(_home(home) or existing_home(Path.cwd()))
+    stopped = stop(_home(home) or existing_home(Path.cwd()), say)
     if as_json:
         click.echo(json.dumps({"stopped": stopped}))
     else:
