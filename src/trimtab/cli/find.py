@@ -95,6 +95,11 @@ def existing_home(folder: Path) -> Path:
     return found
 
 
+def here(folder: Path) -> Path:
+    """The folder that `trimtab up` uses when none is named: at the top of the repository, else in this one."""
+    return (git_top_level(folder) or folder) / FOLDER
+
+
 def git_top_level(folder: Path) -> Path | None:
     """The top of the Git working tree that `folder` is in."""
     return next((f for f in _upwards(folder) if (f / ".git").exists()), None)
