@@ -27,7 +27,10 @@ def down(home: Path, say: Callable[[str], None] = lambda _: None) -> int:
     home = home.absolute()
     _stop_controller(home, say)
     with only_one(home):
-        return asyncio.run(_stop_processes(home))
+        stopped = asyncio.run(_stop_processes(home))
+        # One that was killed has left it behind: now nobody has to wonder what became of it.
+        (home / "api.json").unlink(missing_ok=True)
+        return stopped
 
 
 def _stop_controller(home: Path, say: Callable[[str], None]) -> None:

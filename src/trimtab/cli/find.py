@@ -54,7 +54,7 @@ def _of_home(home: str | None, folder: Path, required: bool) -> Server:
 def _none(required: bool, what: str, where: Path) -> Server:
     if not required:
         return Server("", "")
-    hint = "start it with `trimtab up`, or say where it is with --url or --home"
+    hint = "start it with `trimtab up`, or say where it is with --url or --home; `trimtab doctor` tells why"
     raise failure("not-running", what, hint, str(where))
 
 
