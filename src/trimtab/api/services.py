@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Recorded
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
@@ -36,6 +37,8 @@ class Services:
     url: str
     version: str
     wake: Callable[[], None]
+    troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
+    """What is wrong with the installation as a whole, now."""
     _board: Board = field(default_factory=Board)
 
     def board(self) -> Board:

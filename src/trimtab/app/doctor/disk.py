@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.adapters.envoy.access_log import ACCESS_LOG
@@ -36,21 +36,28 @@ class Disk:
 
 
 def look(place: Place) -> Iterator[Finding]:
-    deadline = time.monotonic() + READ_S
-    status, home = os.statvfs(place.home), place.home
+    home, deadline = place.home, time.monotonic() + READ_S
     artifacts_bytes, is_counted = _below(home / "artifacts", deadline)
     yield from judge(
-        Disk(
-            free_bytes=status.f_bavail * status.f_frsize,
-            total_bytes=status.f_blocks * status.f_frsize,
-            free_nodes=status.f_favail if status.f_files else None,
+        replace(
+            space(home),
             database_bytes=_size(home / "trimtab.db"),
             log_bytes=_size(home / "trimtab.db-wal"),
             access_log_bytes=sum(_size(path) for path in (home / "gateway").glob(f"{ACCESS_LOG}*")),
             artifacts_bytes=artifacts_bytes,
             is_counted=is_counted,
-            where=str(home),
         )
+    )
+
+
+def space(folder: Path) -> Disk:
+    """How much room there is, without looking who takes it."""
+    status = os.statvfs(folder)
+    return Disk(
+        free_bytes=status.f_bavail * status.f_frsize,
+        total_bytes=status.f_blocks * status.f_frsize,
+        free_nodes=status.f_favail if status.f_files else None,
+        where=str(folder),
     )
 
 

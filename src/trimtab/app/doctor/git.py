@@ -41,6 +41,8 @@ def _endpoint(place: Place, folder: Path) -> Iterator[Finding]:
     try:
         url = (folder / ENDPOINT).read_text().split()[0]
     except (OSError, IndexError):
+        if not place.is_running:
+            return  # `trimtab up` writes it
         what = "The Git hooks do not know where Trimtab listens: a push starts its run some seconds later."
         yield Finding(NAME, "warning", what, "", _AGAIN, str(folder / ENDPOINT))
         return

@@ -72,7 +72,8 @@ def _judge(seen: Programs) -> Iterator[Finding]:
         what = f"This is Git {_dots(seen.git)}, Trimtab needs {_dots(GIT)} or newer."
         yield Finding(NAME, "error", what, do="install a newer Git")
     if seen.envoy is not None:
-        yield Finding(NAME, "error", f"{seen.envoy.message.capitalize()}.", "", seen.envoy.hint, platform.machine())
+        what = f"Envoy cannot be found: {seen.envoy.message}."
+        yield Finding(NAME, "error", what, "Users get no answer.", seen.envoy.hint, platform.machine())
     if not seen.has_shell:
         yield Finding(NAME, "error", f"There is no {SHELL}.", "Steps and instances are started by it.", "install one")
 
