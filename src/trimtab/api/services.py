@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from trimtab.api.live_board import LiveBoard
+from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
 from trimtab.ports.artifacts import Artifacts
@@ -39,6 +40,8 @@ class Services:
     url: str
     version: str
     wake: Callable[[ObjectId], None]
+    troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
+    """What is wrong with the installation as a whole, now."""
     _board: LiveBoard = field(init=False)
 
     def __post_init__(self) -> None:

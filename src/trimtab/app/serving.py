@@ -23,6 +23,7 @@ from trimtab.api.server import create_api
 from trimtab.api.services import Services
 from trimtab.app.folder import only_one, token_of, write_private
 from trimtab.app.ports import open_ports
+from trimtab.app.troubles import troubles
 from trimtab.app.wiring import wire
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.errors import failure
@@ -73,6 +74,7 @@ class Trimtab:
             url=url,
             version=__version__,
             wake=self.engine.wake,
+            troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
         )
         try:
             if repository is not None:

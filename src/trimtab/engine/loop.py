@@ -132,6 +132,11 @@ class Engine:
             self._poll_at = 0.0
         self._awake.set()
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be decided at the moment; empty if it can."""
+        return self._trouble
+
     async def run(self) -> None:
         """Decide and act until cancelled; then let go of every lease."""
         try:
