@@ -34,6 +34,9 @@ from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import Source, StateRepository
 from trimtab.ports.traffic import Metrics, Traffic
 
+HOPELESS = ("artifact-missing", "artifact-corrupt", "artifact-schema")
+"""Problems with a release that do not pass by themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applications:
@@ -122,6 +125,8 @@ class Environments:
         try:
             manifest = await self.artifacts.manifest(said.release)
         except TrimtabError as error:
+            if error.problem.code not in HOPELESS:
+                return None  # not known for now; what was written to Git is not refused for that
             return DesiredReading(said.commit, None, said.author, said.subject, problem=error.problem)
         return DesiredReading(said.commit, said.release, said.author, said.subject, manifest.specification)
 
