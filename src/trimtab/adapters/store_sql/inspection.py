@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from trimtab.adapters.store_sql import statements
+from trimtab.adapters.store_sql.database import Row
 from trimtab.adapters.store_sql.migrate import migrations
-from trimtab.adapters.store_sql.sqlite import Row, explain
+from trimtab.adapters.store_sql.sqlite import explain
 from trimtab.codec import decode_fact
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import Recorded

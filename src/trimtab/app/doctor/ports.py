@@ -10,6 +10,7 @@ import psutil
 from trimtab.adapters.envoy import resources
 from trimtab.adapters.envoy.bootstrap import LISTENERS_FILE
 from trimtab.adapters.envoy.files import Files
+from trimtab.adapters.envoy.hand import Hand
 from trimtab.adapters.envoy.gateway import PROCESS
 from trimtab.app.doctor.place import Place
 from trimtab.core.errors import TrimtabError
@@ -107,7 +108,8 @@ def _program(pid: int | None) -> str:
 
 
 def _laid(place: Place) -> dict[str, Endpoint]:
-    told = Files(place.home / "gateway").resources(LISTENERS_FILE)
+    gateway = place.home / "gateway"
+    told = Files(gateway, Hand(gateway)).resources(LISTENERS_FILE)
     return {str(one["name"]).replace(".", "/"): resources.endpoint_of(one["address"]) for one in told}
 
 
