@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from trimtab.codec import StateMemory, decode_action, encode_action, encode_state
@@ -22,12 +23,11 @@ from trimtab.core.model.facts import ActionDone, ActionFailed, Fact, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, kind_of
 from trimtab.engine.agenda import Agenda
 from trimtab.engine.idle import IdleLooks
+from trimtab.engine.replicas import LEASE_S, Lead, Sharing
 from trimtab.ports.clock import Clock
 from trimtab.ports.store import Claim, OutboxEntry, Store
 from trimtab.ports.traffic import Traffic
 
-LEASE_S = 6.0
-"""How long an object stays with a controller that does not come back for it."""
 POLL_S = 0.5
 """How often the store is asked what is due. What this controller did itself it knows without asking."""
 TROUBLED_WAIT_S = 1.0
@@ -41,6 +41,8 @@ DUE_LIMIT = 1000
 """How many objects are begun of what others left, for each question to the store: a controller that comes back to ten
 thousand applications has time for its rollouts, too. Those that wait longest come first."""
 OUTBOX_LIMIT = 50_000
+LED = ("env", "rollout")
+"""Kinds of objects that move traffic."""
 IDLING = ("app", "env")
 """Kinds of objects that outlive what they do: most of them have nothing to do most of the time."""
 ATTEMPTS = 5
@@ -110,8 +112,13 @@ class Engine:
         kinds: Mapping[str, Kind],
         handlers: Mapping[type[Action], Handler],
         owner: str,
+        lead: Lead | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
+        """`lead`: for a data plane that only one controller at a time may move, environments and rollouts are decided
+        by that one. `sharing`: how several controllers spread what any of them may do."""
         self._store, self._clock, self._traffic = store, clock, traffic
+        self._lead, self._sharing = lead, sharing
         self._kinds, self._handlers, self._owner = kinds, handlers, owner
         self._awake = asyncio.Event()
         self._agenda = Agenda()
@@ -172,11 +179,15 @@ class Engine:
 
     def _poll(self, now: float) -> None:
         """Ask the store for what others left: the API, controllers that died, facts of other objects' decisions."""
+        if self._sharing is not None:
+            self._sharing.check_in(now)
+        if self._lead is not None:
+            self._lead.keep(now, lambda work: self._spawn(self._acting, "lead", work))
         self._store.look_again(self._idle.looked_at(), now)
         idle: list[ObjectId] = []
         urgent: list[ObjectId] = []
         for object_id in self._store.due(now, self._owner, DUE_LIMIT):
-            if not self._idle.is_shunned(object_id, now):
+            if self._may_begin(object_id, now):
                 (idle if kind_of(object_id) in IDLING else urgent).append(object_id)
         for object_id in urgent:
             self._agenda.put(object_id, now)
@@ -184,20 +195,28 @@ class Engine:
         self._actions_wait = True
         self._poll_at = now + POLL_S
 
+    def _may_begin(self, object_id: ObjectId, now: float) -> bool:
+        """Whether this controller should look at what is due; who may decide it is settled by the claim."""
+        if self._idle.is_shunned(object_id, now):
+            return False
+        if kind_of(object_id) in LED and self._lead is not None:
+            return self._lead.fence is not None
+        return self._sharing is None or self._sharing.takes(object_id, now)
+
     def _start_decisions(self, now: float) -> None:
         taken = list(self._agenda.take(now, self._deciding, AT_ONCE - len(self._deciding)))
         idle = list(self._agenda.take_idle(min(IDLE_AT_ONCE, AT_ONCE - len(self._deciding) - len(taken))))
         for object_id, claimed in self._claim_all(taken).items():
-            self._spawn(self._deciding, object_id, self._decide(object_id, claimed))
+            self._spawn(self._deciding, object_id, partial(self._decide, object_id, claimed))
         for object_id in idle:
             if object_id not in self._deciding:
-                self._spawn(self._deciding, object_id, self._look(object_id))
+                self._spawn(self._deciding, object_id, partial(self._look, object_id))
 
     def _claim_all(self, objects: Collection[ObjectId]) -> Mapping[ObjectId, Claimed]:
         """Claims of those that can be had, with one wait for the disk for all that need a write."""
         if not objects:
             return {}
-        with self._store.together({*objects, *map(_fenced_by, objects)}):
+        with self._store.together({*objects, *map(self._fenced_by, objects)}):
             claimed = {object_id: self._claim(object_id) for object_id in objects}
         return {object_id: claim for object_id, claim in claimed.items() if claim is not None}
 
@@ -206,7 +225,7 @@ class Engine:
         for entry in self._store.outbox(now, self._owner, OUTBOX_LIMIT):
             lane = self._lane(entry)
             if lane not in self._acting:
-                self._spawn(self._acting, lane, self._act(entry))
+                self._spawn(self._acting, lane, partial(self._act, entry))
 
     async def _wait(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
@@ -217,10 +236,10 @@ class Engine:
             sleeping.cancel()
             waking.cancel()
 
-    def _spawn(self, tasks: dict[str, asyncio.Task[None]], name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, tasks: dict[str, asyncio.Task[None]], name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except StaleFence as stale:
                 log.warning("%s moved to another controller: %s", name, stale)
             except TrimtabError as error:
@@ -291,13 +310,25 @@ class Engine:
             return None
 
     def _claim(self, object_id: ObjectId) -> Claimed | None:
-        """Claim the object, and the environment it belongs to first: one controller at a time moves an environment."""
-        now, above = self._clock.now(), _fenced_by(object_id)
-        environment = self._store.claim(above, self._owner, now, LEASE_S) if above != object_id else None
-        if above != object_id and environment is None:
+        """Claim the object, and what it acts in the name of first: one controller at a time moves an environment."""
+        now, above = self._clock.now(), self._fenced_by(object_id)
+        guard = self._store.claim(above, self._owner, now, LEASE_S) if above != object_id else None
+        if above != object_id and (guard is None or not self._leads(object_id, guard.fence)):
             return None
         claim = self._store.claim(object_id, self._owner, now, LEASE_S)
-        return None if claim is None else (claim, (environment or claim).fence)
+        return None if claim is None else (claim, (guard or claim).fence)
+
+    def _leads(self, object_id: ObjectId, fence: int) -> bool:
+        """Whether the data plane was told that this controller moves it now."""
+        return self._lead is None or kind_of(object_id) not in LED or self._lead.fence == fence
+
+    def _fenced_by(self, object_id: ObjectId) -> ObjectId:
+        """The object whose fence guards what this one does: a rollout acts in the name of its environment, and both in
+        that of who leads the data plane, if somebody has to."""
+        kind, _, rest = object_id.partition("/")
+        if kind in LED and self._lead is not None:
+            return self._lead.object_id
+        return EnvironmentId(*rest.split("/")[:2]).object_id if kind == "rollout" else object_id
 
     async def _stored(self, claim: Claim, decision: Decision[Any], now: float) -> None:
         """Store a decision, together with all that are made in the same turn of the event loop."""
@@ -393,9 +424,10 @@ class Engine:
     def _gate_fence(self, entry: OutboxEntry) -> int:
         """The fence for the gateway. Raises `StaleFence` when the object, or the environment it acts for, has changed
         hands: a controller that was paused between offer and act leaves the action to whoever holds it now."""
-        above = self._store.get(_fenced_by(entry.object))
-        own = above if _fenced_by(entry.object) == entry.object else self._store.get(entry.object)
-        if above is None or own is None or own.fence != entry.fence or above.owner != self._owner:
+        above = self._store.get(self._fenced_by(entry.object))
+        own = above if self._fenced_by(entry.object) == entry.object else self._store.get(entry.object)
+        held = above is not None and own is not None and own.fence == entry.fence and above.owner == self._owner
+        if above is None or not held or not self._leads(entry.object, above.fence):
             raise stale_fence(entry.object, own.fence if own else 0, entry.fence)
         return above.fence
 
@@ -408,12 +440,6 @@ class Engine:
 
 def _action_type(entry: OutboxEntry) -> type[Action]:
     return ACTIONS[entry.kind]
-
-
-def _fenced_by(object_id: ObjectId) -> ObjectId:
-    """The object whose fence guards what this one does: a rollout acts in the name of its environment."""
-    kind, _, rest = object_id.partition("/")
-    return EnvironmentId(*rest.split("/")[:2]).object_id if kind == "rollout" else object_id
 
 
 def _defect(entry: OutboxEntry, error: Exception) -> Problem:

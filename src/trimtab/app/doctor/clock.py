@@ -11,7 +11,7 @@ from itertools import pairwise
 from trimtab.app.doctor.place import Place
 from trimtab.core.errors import TrimtabError
 from trimtab.core.say import duration
-from trimtab.engine.loop import LEASE_S
+from trimtab.engine.replicas import LEASE_S
 from trimtab.views.findings import Finding
 
 NAME = "clock"

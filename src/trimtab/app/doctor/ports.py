@@ -10,8 +10,8 @@ import psutil
 from trimtab.adapters.envoy import resources
 from trimtab.adapters.envoy.bootstrap import LISTENERS_FILE
 from trimtab.adapters.envoy.files import Files
-from trimtab.adapters.envoy.hand import Hand
 from trimtab.adapters.envoy.gateway import PROCESS
+from trimtab.adapters.envoy.hand import Hand
 from trimtab.app.doctor.place import Place
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.traffic import Endpoint

@@ -1,0 +1,108 @@
+"""Several controllers on one store: who leads the data plane, and how they spread the rest.
+
+Nothing here is needed for safety, which is in leases and fences; it is what keeps controllers out of each other's way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from trimtab.core.errors import StaleFence
+from trimtab.core.model.identity import ObjectId, app_of
+from trimtab.ports.store import Controller, Store
+from trimtab.ports.traffic import Traffic
+
+LEASE_S = 6.0
+"""How long an object stays with a controller that does not come back for it."""
+CHECK_IN_S = 2.0
+GONE_S = 5.0
+"""A controller that was not seen for this long is not reckoned with."""
+PATIENCE_S = 3.0
+"""How long what is another's turn waits for that one."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Lead:
+    """The lead of one data plane: an object that the controller who moves it holds, and whose fence all its
+    instructions carry."""
+
+    object_id: ObjectId
+    store: Store
+    traffic: Traffic
+    owner: str
+    on_lead: Callable[[], None] = lambda: None
+    """Called each time this controller has taken the lead."""
+    fence: int | None = None
+    """The fence under which the data plane was told that this controller leads; None: it does not."""
+
+    def keep(self, now: float, begin: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
+        """Take or keep the lead; `begin` starts the work of telling the data plane."""
+        claim = self.store.claim(self.object_id, self.owner, now, LEASE_S)
+        if claim is None:
+            if self.fence is not None:
+                log.warning("another controller leads %s now", self.object_id)
+            self.fence = None
+        elif claim.fence != self.fence:
+            self.fence = None
+            begin(lambda: self._tell(claim.fence))
+
+    async def _tell(self, fence: int) -> None:
+        try:
+            await self.traffic.lead(fence)
+        except StaleFence:
+            return  # another one was faster; its lease says so soon
+        log.info("leading %s (fence %d)", self.object_id, fence)
+        self.fence = fence
+        self.on_lead()
+
+
+@dataclass(slots=True)
+class Sharing:
+    """Who should do what any controller may: each application has its place with one of those that are alive, so that
+    they do not all try the same. Whoever is late loses its turn."""
+
+    store: Store
+    me: Controller
+    is_gone: Callable[[Controller], bool] = lambda _: False
+    """Whether a controller is known to be dead, before its leases say so."""
+    _alive: tuple[str, ...] = ()
+    _checked_at: float = float("-inf")
+    _waiting: dict[ObjectId, float] = field(default_factory=dict)
+
+    def check_in(self, now: float) -> None:
+        """Say that this controller is alive, see who else is, and let go of what the dead hold."""
+        if abs(now - self._checked_at) < CHECK_IN_S:
+            return
+        self._checked_at = now
+        self.store.check_in(self.me, now)
+        known = self.store.controllers()
+        for other in known:
+            if other.owner != self.me.owner and self.is_gone(other):
+                log.warning("controller %s is gone; others go on with what it held", other.owner)
+                self.store.release_leases(other.owner)
+                self.store.check_out(other.owner)
+        self._alive = tuple(c.owner for c in known if now - c.seen_at < GONE_S and not self.is_gone(c))
+
+    def takes(self, object_id: ObjectId, now: float) -> bool:
+        """Whether it is this controller's turn, or that of another who let it pass."""
+        if self._has_turn(object_id):
+            self._waiting.pop(object_id, None)
+            return True
+        since = self._waiting.setdefault(object_id, now)
+        if not 0 <= now - since < PATIENCE_S:
+            del self._waiting[object_id]
+            return True
+        return False
+
+    def _has_turn(self, object_id: ObjectId) -> bool:
+        return len(self._alive) < 2 or _first(app_of(object_id), self._alive) == self.me.owner
+
+
+def _first(key: str, owners: Collection[str]) -> str:
+    """Rendezvous hashing: when one leaves, only what was its moves."""
+    return max(owners, key=lambda owner: hashlib.blake2b(f"{owner}|{key}".encode()).digest())
