@@ -97,6 +97,7 @@ def test_up_serves_the_repository_that_it_is_called_in(
     run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import trimtab.app
+    from trimtab.app import Settings
 
     asked: list[object] = []
 
@@ -114,10 +115,12 @@ def test_up_serves_the_repository_that_it_is_called_in(
     run.fine("up", "--port", "0")
     elsewhere = tmp_path / "home"
     run.fine("--home", str(elsewhere), "up", "--host", "0.0.0.0")
+    run.fine("up", "--join", "--database", "postgresql://db/trimtab")
     assert asked == [
-        (top / ".trimtab", "127.0.0.1", 7070, None),
-        (top / ".trimtab", "127.0.0.1", 0, top),
-        (elsewhere, "0.0.0.0", 7070, top),
+        (Settings(top / ".trimtab", "127.0.0.1", 7070), None),
+        (Settings(top / ".trimtab", "127.0.0.1", 0), top),
+        (Settings(elsewhere, "0.0.0.0", 7070), top),
+        (Settings(top / ".trimtab", database="postgresql://db/trimtab", join=True), top),
     ]
 
 

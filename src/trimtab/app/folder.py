@@ -7,10 +7,14 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trimtab.core.errors import failure
+
+API = "api.json"
+LOCK, JOINED = "lock", "lock.joined"
+"""Held by the one controller that `trimtab up` started; by all that joined it with `trimtab up --join`."""
 
 
 @contextmanager
@@ -18,16 +22,27 @@ def only_one(home: Path) -> Iterator[None]:
     """Hold the folder's lock: two controllers on one folder would act against each other."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         hint = "choose another folder with --home"
         raise failure("home-unwritable", f"{error.strerror}", hint, str(home)) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        hint = "`trimtab status` talks to it; `trimtab down` stops it"
+        hint = "`trimtab status` talks to it, `trimtab down` stops it, `trimtab up --join` adds another controller"
         raise failure("already-running", "Trimtab runs already", hint, str(home)) from None
     try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def alongside(home: Path) -> Iterator[None]:
+    """Be one of several controllers on the folder: what they do to the same things is settled by leases and fences."""
+    handle = os.open(home / JOINED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)
@@ -36,7 +51,7 @@ def only_one(home: Path) -> Iterator[None]:
 def is_held(home: Path) -> bool:
     """Whether a controller holds the folder. Looks with a shared lock, so that two who look do not see each other."""
     try:
-        handle = os.open(home / "lock", os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(home / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -50,22 +65,30 @@ def is_held(home: Path) -> bool:
 
 def holder(home: Path) -> int | None:
     """The process that holds the folder: as the kernel says, else as the controller wrote. None: nobody can tell."""
+    return next(iter(_locking(home / LOCK, "WRITE")), None) or _written_pid(home)
+
+
+def joined(home: Path) -> tuple[int, ...]:
+    """The processes of the controllers that joined, as far as the kernel tells."""
+    return tuple(_locking(home / JOINED, "READ"))
+
+
+def _locking(path: Path, how: str) -> Iterator[int]:
     try:
-        status, locks = (home / "lock").stat(), Path("/proc/locks").read_text().splitlines()
+        status, locks = path.stat(), Path("/proc/locks").read_text().splitlines()
     except OSError:
-        return _written_pid(home)
+        return
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     for line in locks:
         # ``5: FLOCK  ADVISORY  WRITE 4242 fe:01:1311 0 EOF``; an arrow stands before those that wait.
         words = line.split()
-        if words[1] == "FLOCK" and words[3] == "WRITE" and words[5] == place and int(words[4]) > 0:
-            return int(words[4])
-    return _written_pid(home)
+        if words[1] == "FLOCK" and words[3] == how and words[5] == place and int(words[4]) > 0:
+            yield int(words[4])
 
 
 def _written_pid(home: Path) -> int | None:
     try:
-        return int(json.loads((home / "api.json").read_text())["pid"])
+        return int(json.loads((home / API).read_text())["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -79,7 +102,38 @@ def token_of(home: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     temporary.replace(path)
+
+
+# --- being found ---
+
+
+def tell(home: Path, url: str, token: str) -> None:
+    """Write where the commands find the API."""
+    write_private(home / API, json.dumps({"url": url, "token": token, "pid": os.getpid()}))
+
+
+def found(home: Path) -> bool:
+    """Whether the commands find a controller that is alive."""
+    pid = _written_pid(home)
+    return pid is not None and pid != os.getpid() and Path(f"/proc/{pid}").exists()
+
+
+def forget(home: Path, url: str) -> None:
+    """Take back what was told, unless another controller has told its own meanwhile."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if json.loads((home / API).read_text())["url"] == url:
+            (home / API).unlink(missing_ok=True)
+
+
+def remembered(home: Path, database: str | None) -> str | None:
+    """The database that this installation lives in: the one that is given, which is kept (with its password, for nobody
+    else to read), else the one that was given last. None: the file in the folder."""
+    path = home / "database"
+    if database is not None:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(path, database)
+    return path.read_text().strip() if path.exists() else None

@@ -12,7 +12,8 @@ from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
 from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
-from trimtab.adapters.store_sql.store import SqliteStore
+from trimtab.adapters.store_sql.opening import open_store
+from trimtab.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Ports:
     """The adapters of one folder."""
 
     clock: SystemClock
-    store: SqliteStore
+    store: Store
     source: GitSource
     state_repository: GitStateRepository
     git_http: GitHttpBackend
@@ -40,13 +41,13 @@ class Ports:
         self.store.close()
 
 
-def open_ports(home: Path) -> Ports:
-    """The adapters over everything that is kept in `home`."""
+def open_ports(home: Path, database: str | None = None) -> Ports:
+    """The adapters over everything that is kept in `home`; `database`: the URL of the store, if it is not there."""
     clock = SystemClock()
     processes = SupervisedProcesses(home / "processes")
     return Ports(
         clock=clock,
-        store=SqliteStore(home / "trimtab.db"),
+        store=open_store(database or home / "trimtab.db"),
         source=GitSource(home / "git"),
         state_repository=GitStateRepository(home / "git"),
         git_http=GitHttpBackend(home / "git"),

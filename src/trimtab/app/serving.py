@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import json
 import logging
-import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -21,46 +20,60 @@ from trimtab import __version__
 from trimtab.adapters.git import configure_hooks
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
-from trimtab.app.folder import only_one, token_of, write_private
+from trimtab.app.folder import alongside, forget, found, only_one, remembered, tell, token_of
+from trimtab.app.identity import this_controller
 from trimtab.app.ports import open_ports
 from trimtab.app.troubles import troubles
 from trimtab.app.wiring import wire
 from trimtab.config.loading import load as load_configuration
-from trimtab.core.errors import failure
+from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import app_object
 from trimtab.engine.housekeeping import Housekeeper
+from trimtab.engine.listening import listen
 from trimtab.engine.watch import StateWatch
 
 REMOTE = "trimtab"
-OWNER = "controller"
-"""One controller at a time holds a folder (by its lock), so each finds the leases of the one before to be its own."""
 
 
-def serve(home: Path, host: str, port: int, repository: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a controller is started. `database`: the URL of the store, if it is not a file in the folder. `join`: be
+    another controller beside the one that holds the folder."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 7070
+    database: str | None = None
+    join: bool = False
+
+
+def serve(settings: Settings, repository: Path | None) -> int:
     """Run controller, gateway and API until a signal comes. Instances and gateway outlive it; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trimtab").setLevel(logging.INFO)
-    home = home.absolute()
-    with only_one(home):
-        asyncio.run(Trimtab(home).serve(_listen(host, port), repository))
+    home = settings.home.absolute()
+    database = remembered(home, settings.database)
+    with alongside(home) if settings.join else only_one(home):
+        listening = _listen(settings.host, settings.port)
+        asyncio.run(Trimtab(home, listening, database).serve(repository))
     return 0
 
 
 class Trimtab:
-    """One installation: everything lives in `home`."""
+    """One controller of one installation: everything lives in `home`, or in `home` and a database elsewhere."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.ports = open_ports(home)
-        self.engine = wire(self.ports, home, OWNER)
-
-    async def serve(self, listening: socket.socket, repository: Path | None) -> None:
-        """Serve until SIGINT or SIGTERM."""
+    def __init__(self, home: Path, listening: socket.socket, database: str | None) -> None:
+        self.home, self._listening = home, listening
         host, port = listening.getsockname()[:2]
-        url, token = f"http://{host}:{port}", token_of(self.home)
+        self.url, self._token = f"http://{host}:{port}", token_of(home)
+        self.ports = open_ports(home, database)
+        self.me = this_controller(self.url, self.ports.clock.now())
+        self.engine = wire(self.ports, home, self.me, self._be_found)
+
+    async def serve(self, repository: Path | None) -> None:
+        """Serve until SIGINT or SIGTERM."""
         ports = self.ports
-        configure_hooks(self.home / "git", url, token)
         services = Services(
             store=ports.store,
             clock=ports.clock,
@@ -70,24 +83,32 @@ class Trimtab:
             processes=ports.processes,
             measurements=ports.measurements,
             git_http=ports.git_http,
-            token=token,
-            url=url,
+            token=self._token,
+            url=self.url,
             version=__version__,
             wake=self.engine.wake,
             troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
         )
         try:
             if repository is not None:
-                await self._adopt(repository, url, token)
+                await self._adopt(repository)
             await ports.gateway.start()
-            write_private(self.home / "api.json", json.dumps({"url": url, "token": token, "pid": os.getpid()}))
-            await self._answer(services, listening, url)
+            if not found(self.home):
+                self._be_found()
+            await self._answer(services)
         finally:
+            with suppress(TrimtabError):
+                ports.store.check_out(self.me.owner)
             await ports.close()
-            (self.home / "api.json").unlink(missing_ok=True)
+            forget(self.home, self.url)
         _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
 
-    async def _answer(self, services: Services, listening: socket.socket, url: str) -> None:
+    def _be_found(self) -> None:
+        """Commands and hooks turn to this controller from now on."""
+        configure_hooks(self.home / "git", self.url, self._token)
+        tell(self.home, self.url, self._token)
+
+    async def _answer(self, services: Services) -> None:
         """API, engine and housekeeping until a signal comes."""
         ports = self.ports
         server = _Server(
@@ -97,24 +118,26 @@ class Trimtab:
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
         watch = StateWatch(ports.state_repository, ports.clock, self.engine.wake)
-        works = (self.engine.run(), housekeeper.run(), watch.run(), services.keep_board())
+        hearing = listen(ports.store, ports.clock, self.engine.wake)
+        works = (self.engine.run(), housekeeper.run(), watch.run(), hearing, services.keep_board())
         background = [asyncio.create_task(work) for work in works]
-        _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
+        _say(f"Trimtab {__version__} is up: {self.url} (folder {self.home})")
         try:
-            await server.serve(sockets=[listening])
+            await server.serve(sockets=[self._listening])
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
 
-    async def _adopt(self, repository: Path, url: str, token: str) -> None:
+    async def _adopt(self, repository: Path) -> None:
         """Register the application of the working directory and give its repository a remote to push to."""
         app = load_configuration((repository / "trimtab.yaml").read_text(), str(repository / "trimtab.yaml")).app
         await self.ports.source.create(app)
         fact = AppRegistered()
         recorded = Recorded(app_object(app), fact, reason=f"found in {repository.name}", key=f"registered/{app}")
         self.ports.store.append([recorded], self.ports.clock.now())
-        remote = f"http://{getpass.getuser()}:{token}@{url.removeprefix('http://')}/git/{app}.git"
+        place = self.url.removeprefix("http://")
+        remote = f"http://{getpass.getuser()}:{self._token}@{place}/git/{app}.git"
         git = ["git", "-C", str(repository), "remote"]
         known = await asyncio.to_thread(subprocess.run, [*git, "get-url", REMOTE], capture_output=True)
         verb = "add" if known.returncode else "set-url"

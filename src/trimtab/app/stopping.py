@@ -7,9 +7,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from trimtab.app.folder import holder, is_held, only_one
+from trimtab.app.folder import holder, is_held, joined, only_one
 from trimtab.app.ports import open_ports
 from trimtab.app.process import is_paused
 
@@ -25,7 +26,11 @@ def down(home: Path, say: Callable[[str], None] = lambda _: None) -> int:
 
     `say` is told, in sentences, what is waited for."""
     home = home.absolute()
-    _stop_controller(home, say)
+    for other in joined(home):
+        _stop(other, partial(_has_joined, home, other), say)
+    first = holder(home) if is_held(home) else None
+    if first is not None:  # else there is nobody to signal: whoever takes the folder next says that it is held
+        _stop(first, partial(is_held, home), say)
     with only_one(home):
         stopped = asyncio.run(_stop_processes(home))
         # One that was killed has left it behind: now nobody has to wonder what became of it.
@@ -33,45 +38,45 @@ def down(home: Path, say: Callable[[str], None] = lambda _: None) -> int:
         return stopped
 
 
-def _stop_controller(home: Path, say: Callable[[str], None]) -> None:
-    """SIGTERM to the controller that holds the folder, SIGKILL after KILL_AFTER_S; returns when it has let go of it."""
-    if not is_held(home):
-        return
-    pid = holder(home)
-    if pid is None:
-        return  # nobody to signal: whoever takes the folder next says that it is held
+def _has_joined(home: Path, pid: int) -> bool:
+    return pid in joined(home)
+
+
+def _stop(pid: int, holds: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """SIGTERM to a controller, SIGKILL after KILL_AFTER_S; returns when it has let go of the folder (`holds`)."""
     try:
         controller = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        _end(home, pid, controller, say)
+        _end(pid, controller, holds, say)
     finally:
         os.close(controller)
 
 
-def _end(home: Path, pid: int, controller: int, say: Callable[[str], None]) -> None:
-    _signal(home, controller, signal.SIGTERM)
+def _end(pid: int, controller: int, holds: Callable[[], bool], say: Callable[[str], None]) -> None:
+    _signal(controller, signal.SIGTERM, holds)
     if is_paused(pid):
         say(f"the controller (process {pid}) is paused; it is woken so that it can stop")
-        _signal(home, controller, signal.SIGCONT)
+        _signal(controller, signal.SIGCONT, holds)
     began = time.monotonic()
     steps = [
         (SPEAK_AFTER_S, f"waiting for the controller (process {pid}) to stop"),
         (WORRY_AFTER_S, f"it does not answer; it is killed in {KILL_AFTER_S - WORRY_AFTER_S:g} s, which loses nothing"),
         (KILL_AFTER_S, f"the controller (process {pid}) did not stop within {KILL_AFTER_S:g} s; it is killed now"),
     ]
-    while is_held(home):
+    while holds():
         if steps and time.monotonic() - began >= steps[0][0]:
             say(steps.pop(0)[1])
             if not steps:
-                _signal(home, controller, signal.SIGKILL)
+                _signal(controller, signal.SIGKILL, holds)
         time.sleep(_POLL_S)
 
 
-def _signal(home: Path, controller: int, number: signal.Signals) -> None:
-    """Signal the controller. Held after its handle was taken: so the handle is not another process's of that number."""
-    if is_held(home):
+def _signal(controller: int, number: signal.Signals, holds: Callable[[], bool]) -> None:
+    """Signal the controller. It holds the folder after its handle was taken: so the handle is not that of another
+    process which got its number."""
+    if holds():
         try:
             signal.pidfd_send_signal(controller, number)
         except ProcessLookupError:

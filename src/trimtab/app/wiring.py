@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trimtab.adapters import gates
 from trimtab.adapters.calendar import RuleCalendar
+from trimtab.app.identity import is_gone
 from trimtab.app.ports import Ports
 from trimtab.codec import decode_state
 from trimtab.config.loading import load as load_configuration
@@ -19,13 +20,19 @@ from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
 from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.replicas import Lead, Sharing
+from trimtab.ports.store import Controller
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 """What steps and instances get of the controller's own environment."""
 
 
-def wire(ports: Ports, home: Path, owner: str) -> Engine:
-    """The engine of a controller called `owner` over the adapters of `home`."""
+DATA_PLANE = "gateway/local"
+"""The object whose holder moves the gateway of this folder."""
+
+
+def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None) -> Engine:
+    """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead."""
     pipeline = Pipeline(
         source=ports.source,
         processes=ports.processes,
@@ -50,7 +57,9 @@ def wire(ports: Ports, home: Path, owner: str) -> Engine:
         traffic=ports.gateway,
         kinds=_kinds(ports),
         handlers={**pipeline.handlers(), **delivery.handlers()},
-        owner=owner,
+        owner=me.owner,
+        lead=Lead(DATA_PLANE, ports.store, ports.gateway, me.owner, on_lead),
+        sharing=Sharing(ports.store, me, is_gone=lambda other: is_gone(me, other)),
     )
     ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
     return engine

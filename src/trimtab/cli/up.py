@@ -13,7 +13,11 @@ from trimtab.cli.folder import HOME, named_home
 from trimtab.cli.output import say
 
 
-@command("up", example="trimtab up\ntrimtab up --home /var/lib/trimtab --port 7070")
+@command(
+    "up",
+    example="trimtab up\ntrimtab up --home /var/lib/trimtab --port 7070\n"
+    "trimtab up --database postgresql://trimtab@db/trimtab\ntrimtab up --join --port 0",
+)
 @HOME
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Where the API listens [127.0.0.1].")
 @click.option(
@@ -23,18 +27,27 @@ from trimtab.cli.output import say
     metavar="PORT",
     help="The API's port; 0: any free one [7070].",
 )
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar="TRIMTAB_DATABASE",
+    help="Keep the store in PostgreSQL instead of a file, from now on.",
+)
+@click.option("--join", is_flag=True, help="Be another controller beside the one that runs; it takes over if need be.")
 @click.pass_context
-def up(context: click.Context, home: str | None, host: str, port: int, as_json: bool) -> None:
+def up(
+    context: click.Context, home: str | None, host: str, port: int, database: str | None, join: bool, as_json: bool
+) -> None:
     """Stays in the foreground until Ctrl-C; what it runs goes on serving without it (`trimtab down` stops that too).
     In a Git repository with a trimtab.yaml it shows how to push to it."""
-    from trimtab.app import serve
+    from trimtab.app import Settings, serve
 
     top = git_top_level(Path.cwd())
     repository = top if top is not None and (top / CONFIGURATION).is_file() else None
     place = named_home(home) or here(Path.cwd())
     if as_json:
         click.echo(json.dumps({"home": str(place), "host": host, "port": port}))
-    context.exit(serve(place, host, port, repository))
+    context.exit(serve(Settings(place, host, port, database, join), repository))
 
 
 @command("down", example="trimtab down")
