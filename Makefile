@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-all check format bench clean
+.PHONY: help setup demo test test-all sim check format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets
@@ -27,6 +27,10 @@ test: $(STAMP)  ## Run the tests
 
 test-all: $(STAMP)  ## Run the tests, the long ones too
 	$(BIN)/python -m pytest
+
+sim: $(STAMP)  ## Simulate crashes, partitions and lies: make sim [SEEDS=1000] [FROM=0], or one again: SEED=1234 [TRACE=1]
+	@$(BIN)/python -m trimtab.testing.sim $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM))
 
 check: $(STAMP)  ## Format, lint, types, architecture, long functions
 	$(BIN)/ruff format --check .

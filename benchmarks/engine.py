@@ -1,9 +1,13 @@
-"""One tick of a rollout under observation: claim, decode, decide, encode, commit. SQLite, `synchronous=FULL`.
+"""What deciding costs: one tick, and very many applications.
+
+One tick of a rollout under observation: claim, decode, decide, encode, commit. SQLite, `synchronous=FULL`.
 
 The decision is the real one, on counts of a simulated service, and stored as the engine stores it. Every other tick is
 made heavier: besides the evidence it records a fact for the environment and stores an action. Looking at the world
 before the tick and taking the action out of the outbox after it are not timed. After each pair comes the limit to
 compare with: a transaction of nothing but one INSERT of the state's bytes, into a file of its own in the same folder.
+
+Then 100, 1,000 and 10,000 idle applications and 1,000 rollouts at once, see `_engine_scale`.
 
     python -m benchmarks.engine [--quick] [--json] [--folder FOLDER]
 """
@@ -11,10 +15,13 @@ compare with: a transaction of nothing but one INSERT of the state's bytes, into
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import random
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import _engine_scale
 from benchmarks._report import finish
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.codec import StateMemory, decode_state, encode_action, encode_state
@@ -167,18 +175,43 @@ def measure(folder: Path, ticks: int) -> dict[str, float]:
     }
 
 
+def at_scale(folder: Path, quick: bool) -> dict[str, float]:
+    """Many applications, each measurement in a process of its own (their memory is told apart)."""
+    idle = {apps: part(folder, "idle", apps, 5.0 if apps == 10_000 else 0.0) for apps in (100, 1_000, 10_000)}
+    rolling = part(folder, "rollouts", 1_000, 6.0 if quick else 30.0)
+    return {
+        "idle_10k_apps_core_pct": idle[10_000]["core_pct"],
+        "idle_10k_apps_mb": idle[10_000]["mb"],
+        **{f"look_at_{apps}_apps_s": measured["once_s"] for apps, measured in idle.items()},
+        "cost_exponent": _engine_scale.exponent({apps: measured["once_s"] for apps, measured in idle.items()}),
+        "tick_lag_1k_rollouts_p50_s": rolling["p50_s"],
+        "tick_lag_1k_rollouts_p99_s": rolling["p99_s"],
+        "decisions_1k_rollouts_per_s": rolling["decisions_per_s"],
+        "core_1k_rollouts_pct": rolling["core_pct"],
+    }
+
+
+def part(folder: Path, what: str, size: int, seconds: float) -> dict[str, float]:
+    """One measurement of `_engine_scale`."""
+    words = [sys.executable, "-m", "benchmarks._engine_scale", what, str(folder / f"{what}-{size}")]
+    answer = subprocess.run([*words, str(size), str(seconds)], stdout=subprocess.PIPE, text=True, check=True)
+    measured: dict[str, float] = json.loads(answer.stdout)
+    return measured
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long one tick takes on SQLite")
-    parser.add_argument("--quick", action="store_true", help="fewer ticks")
+    parser = argparse.ArgumentParser(description="What one tick costs, and very many applications")
+    parser.add_argument("--quick", action="store_true", help="fewer ticks, shorter looks")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure (default: here)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="benchmark-") as folder:
-        finish(measure(Path(folder), 1_500 if options.quick else 15_000), options.json)
+        tick = measure(Path(folder), 600 if options.quick else 15_000)
+        finish({**tick, **at_scale(Path(folder), options.quick)}, options.json)
 
 
 if __name__ == "__main__":

@@ -197,6 +197,7 @@ async def our_gateway(
     gateway = EnvoyGateway(folder / "gateway", processes, SystemClock())
     try:
         await gateway.start()
+        await gateway.lead(1)
         await gateway.apply(canary(port, instance_ports), 1)
         yield gateway
     finally:

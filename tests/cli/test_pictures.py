@@ -12,6 +12,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tests.cli.scenario import APP, board, play, status
+from trimtab import __version__
+from trimtab.app.doctor import backup, controller, disk, gateway
+from trimtab.cli.pictures.backup import backup_picture
+from trimtab.cli.pictures.doctor import doctor_picture
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.history import history_picture
 from trimtab.cli.pictures.metrics import metrics_picture
@@ -22,6 +26,9 @@ from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
 from trimtab.core.errors import Problem
 from trimtab.core.model.identity import EnvironmentId
+from trimtab.ports.processes import ProcessStatus
+from trimtab.views.backups import BackupView
+from trimtab.views.findings import Finding
 from trimtab.views.history import entry, is_routine
 from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
 
@@ -66,7 +73,28 @@ def the_metrics() -> tuple[MetricView, ...]:
     )
 
 
+def the_findings() -> tuple[Finding, ...]:
+    """One of each severity: what the checks make of made-up sights."""
+    paused = ProcessStatus("gateway", "running", pid=4243, started_at=NOW)
+    well = controller.Controller(True, 4242, url="http://127.0.0.1:7070", answer="ok", version=__version__)
+    return (
+        *gateway.judge(gateway.Gateway(True, paused, is_paused=True, log="/srv/trimtab/processes/gateway/log")),
+        *disk.judge(disk.Disk(400_000_000, 50_000_000_000, 900_000, 12_000_000, 4_000_000, where="/srv/trimtab")),
+        backup.judge(NOW, NOW - 9 * 86400, "/backup/trimtab.tar.gz", True),
+        controller.judge(well),
+    )
+
+
+def a_backup() -> BackupView:
+    file, wrong = "/backup/trimtab.tar.gz", "artifacts/blobs/ab/cd was damaged before it was copied"
+    return BackupView(file, "/srv/trimtab", NOW, "0.1.0", 1, 48_000_000, 812, ("state", "shop"), 20, (wrong,))
+
+
 PICTURES: dict[str, Draw] = {
+    "doctor": lambda _: doctor_picture(the_findings()),
+    "doctor-well": lambda _: doctor_picture(the_findings()[-1:]),
+    "backup": lambda _: backup_picture(a_backup(), "written"),
+    "restore": lambda _: backup_picture(a_backup(), "restored"),
     "apps": lambda _: apps_table(BOARD.apps(), NOW),
     "status": lambda width: status_picture(status(SCENE), NOW, width),
     "runs": lambda _: runs_table(BOARD.runs(APP), NOW),
@@ -84,7 +112,9 @@ PICTURES: dict[str, Draw] = {
     "history-why": lambda _: history_picture(ENTRIES[-16:], NOW, why=True, zone=UTC),
     "overview": lambda width: overview(an_overview(), width, NOW),
 }
-CASES = [(name, 110) for name in PICTURES] + [(name, 72) for name in ("status", "overview", "rollout-paused", "runs")]
+CASES = [(name, 110) for name in PICTURES] + [
+    (name, 72) for name in ("status", "overview", "rollout-paused", "runs", "doctor")
+]
 
 
 @pytest.mark.parametrize(("name", "width"), CASES)

@@ -126,7 +126,7 @@ def test_down_stops_what_the_nearest_folder_runs(run: Terminal, monkeypatch: pyt
 
     asked: list[Path] = []
 
-    def stop(home: Path) -> int:
+    def stop(home: Path, _: object) -> int:
         asked.append(home)
         return 3
 

@@ -96,7 +96,7 @@ class Api:
             token=TOKEN,
             url=self.url,
             version="0.1.0",
-            wake=lambda: None,
+            wake=lambda _: None,
         )
 
     def client(self, token: str = TOKEN, actor: str = "ann") -> TrimtabClient:

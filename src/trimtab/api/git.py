@@ -67,7 +67,6 @@ async def hook(services: Wired, hook: Literal["pre-receive", "post-receive"], pu
     if hook == "pre-receive":
         return await _check_state(services, push)
     if push.repository == STATE:
-        services.wake()
         return Reply(lines=["Trimtab compares what runs with what Git says now."])
     return await _pushed(services, push)
 

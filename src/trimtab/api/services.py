@@ -9,7 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from trimtab.api.live_board import LiveBoard
+from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Recorded
+from trimtab.core.model.identity import ObjectId
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.git_http import GitHttp
@@ -23,7 +25,8 @@ from trimtab.views.board import Board
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Ports and settings of one API. `wake` tells the engine that a fact was appended; it may be lost."""
+    """Ports and settings of one API. `wake` tells the engine which object a fact was appended for; it may be
+    lost."""
 
     store: Store
     clock: Clock
@@ -36,7 +39,9 @@ class Services:
     token: str
     url: str
     version: str
-    wake: Callable[[], None]
+    wake: Callable[[ObjectId], None]
+    troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
+    """What is wrong with the installation as a whole, now."""
     _board: LiveBoard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,8 +56,8 @@ class Services:
         await self._board.keep(self.clock)
 
     def append(self, *facts: Recorded) -> None:
-        self.store.append(facts, self.clock.now())
-        self.wake()
+        for recorded in self.store.append(facts, self.clock.now()):
+            self.wake(recorded.object)
 
 
 def _services(request: Request) -> Services:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,6 +31,43 @@ def only_one(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_held(home: Path) -> bool:
+    """Whether a controller holds the folder. Looks with a shared lock, so that two who look do not see each other."""
+    try:
+        handle = os.open(home / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def holder(home: Path) -> int | None:
+    """The process that holds the folder: as the kernel says, else as the controller wrote. None: nobody can tell."""
+    try:
+        status, locks = (home / "lock").stat(), Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return _written_pid(home)
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in locks:
+        # ``5: FLOCK  ADVISORY  WRITE 4242 fe:01:1311 0 EOF``; an arrow stands before those that wait.
+        words = line.split()
+        if words[1] == "FLOCK" and words[3] == "WRITE" and words[5] == place and int(words[4]) > 0:
+            return int(words[4])
+    return _written_pid(home)
+
+
+def _written_pid(home: Path) -> int | None:
+    try:
+        return int(json.loads((home / "api.json").read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def token_of(home: Path) -> str:

@@ -23,12 +23,14 @@ from trimtab.api.server import create_api
 from trimtab.api.services import Services
 from trimtab.app.folder import only_one, token_of, write_private
 from trimtab.app.ports import open_ports
+from trimtab.app.troubles import troubles
 from trimtab.app.wiring import wire
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import app_object
 from trimtab.engine.housekeeping import Housekeeper
+from trimtab.engine.watch import StateWatch
 
 REMOTE = "trimtab"
 OWNER = "controller"
@@ -72,6 +74,7 @@ class Trimtab:
             url=url,
             version=__version__,
             wake=self.engine.wake,
+            troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
         )
         try:
             if repository is not None:
@@ -93,7 +96,8 @@ class Trimtab:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
         housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
-        works = (self.engine.run(), housekeeper.run(), services.keep_board())
+        watch = StateWatch(ports.state_repository, ports.clock, self.engine.wake)
+        works = (self.engine.run(), housekeeper.run(), watch.run(), services.keep_board())
         background = [asyncio.create_task(work) for work in works]
         _say(f"Trimtab {__version__} is up: {url} (folder {self.home})")
         try:

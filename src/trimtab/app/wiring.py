@@ -78,10 +78,10 @@ def passed_on() -> Mapping[str, str]:
 
 
 def _waits_for(process: str) -> str | None:
-    """The object that waits for a process: a step's run, a gate's rollout."""
+    """The object that waits for a process: a step's run, a gate's rollout, an instance's environment."""
     kind, _, rest = process.partition("/")
-    pieces = rest.split("/")
-    return {"step": f"run/{'/'.join(pieces[:2])}", "gate": f"rollout/{'/'.join(pieces[:3])}"}.get(kind)
+    first_two, first_three = "/".join(rest.split("/")[:2]), "/".join(rest.split("/")[:3])
+    return {"step": f"run/{first_two}", "gate": f"rollout/{first_three}", "instance": f"env/{first_two}"}.get(kind)
 
 
 def _gate_command(gate: GateSpec) -> GateCommand:

@@ -51,6 +51,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "thaw": Entry("End a freeze.", "hold:thaw"),
         "quarantine": Entry("List releases that were proven worse, or trust one again.", "hold:quarantine"),
     },
+    "Keep": {
+        "doctor": Entry("Say what is wrong with this installation, and what to do.", "doctor:doctor"),
+        "backup": Entry("Write everything into one file, while everything goes on.", "backup:backup"),
+        "restore": Entry("Put a backup back into an empty folder.", "backup:restore"),
+    },
     "More": {
         "completion": Entry("Print the completion script of a shell.", "completion:completion"),
         "version": Entry("Print the version of trimtab.", "version:version"),

@@ -54,7 +54,7 @@ def _of_home(home: str | None, folder: Path, required: bool) -> Server:
 def _none(required: bool, what: str, where: Path) -> Server:
     if not required:
         return Server("", "")
-    hint = "start it with `trimtab up`, or say where it is with --url or --home"
+    hint = "start it with `trimtab up`, or say where it is with --url or --home; `trimtab doctor` tells why"
     raise failure("not-running", what, hint, str(where))
 
 
@@ -93,6 +93,11 @@ def existing_home(folder: Path) -> Path:
     if found is None:
         raise failure("not-found", f"no {FOLDER} folder was found", "say where it is with --home", str(folder))
     return found
+
+
+def here(folder: Path) -> Path:
+    """The folder that `trimtab up` uses when none is named: at the top of the repository, else in this one."""
+    return (git_top_level(folder) or folder) / FOLDER
 
 
 def git_top_level(folder: Path) -> Path | None:

@@ -37,7 +37,8 @@ class Session:
         from trimtab.client.client import TrimtabClient
 
         server = find_server(self._url, self._token, self._home, os.environ, self._folder)
-        return TrimtabClient(server.url, server.token, os.environ.get("TRIMTAB_ACTOR") or _user())
+        actor = os.environ.get("TRIMTAB_ACTOR") or _user()
+        return TrimtabClient(server.url, server.token, actor, waiting=lambda: _say_waiting(server.url))
 
     @property
     def wanted_app(self) -> str | None:
@@ -64,6 +65,12 @@ class Session:
 
         view: AppView = self.client.app(self.app)
         return choose_environment(self._environment, view)
+
+
+def _say_waiting(url: str) -> None:
+    from trimtab.cli.output import say
+
+    say(f"waiting for {url}, which does not answer (`trimtab doctor` tells why)")
 
 
 def _user() -> str:

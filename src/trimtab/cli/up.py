@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
 
-from trimtab.cli.command import command, given_before
-from trimtab.cli.find import CONFIGURATION, FOLDER, existing_home, git_top_level
+from trimtab.cli.command import command
+from trimtab.cli.find import CONFIGURATION, existing_home, git_top_level, here
+from trimtab.cli.folder import HOME, named_home
 from trimtab.cli.output import say
-
-_HOME = click.option("--home", metavar="DIR", help="Trimtab's folder [TRIMTAB_HOME; else .trimtab of this repository].")
 
 
 @command("up", example="trimtab up\ntrimtab up --home /var/lib/trimtab --port 7070")
-@_HOME
+@HOME
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Where the API listens [127.0.0.1].")
 @click.option(
     "--port",
@@ -33,25 +31,21 @@ def up(context: click.Context, home: str | None, host: str, port: int, as_json: 
 
     top = git_top_level(Path.cwd())
     repository = top if top is not None and (top / CONFIGURATION).is_file() else None
-    place = _home(home) or (top or Path.cwd()) / FOLDER
+    place = named_home(home) or here(Path.cwd())
     if as_json:
         click.echo(json.dumps({"home": str(place), "host": host, "port": port}))
     context.exit(serve(place, host, port, repository))
 
 
 @command("down", example="trimtab down")
-@_HOME
+@HOME
 def down(home: str | None, as_json: bool) -> None:
-    """The controller, every instance and step, and the gateway. What is kept on disk stays: `trimtab up` goes on."""
+    """The controller, every instance and step, and the gateway. What is kept on disk stays: `trimtab up` goes on.
+    A controller that is paused is woken, one that does not answer is killed after 15 s."""
     from trimtab.app import down as stop
 
-    stopped = stop(_home(home) or existing_home(Path.cwd()))
+    stopped = stop(named_home(home) or existing_home(Path.cwd()), say)
     if as_json:
         click.echo(json.dumps({"stopped": stopped}))
     else:
         say("1 process stopped" if stopped == 1 else f"{stopped} processes stopped")
-
-
-def _home(home: str | None) -> Path | None:
-    named = home or given_before("home") or os.environ.get("TRIMTAB_HOME")
-    return Path(named) if named else None

@@ -46,8 +46,10 @@ class TrimtabClient:
         *,
         reconnect_within_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
+        waiting: Callable[[], None] | None = None,
     ) -> None:
-        self._transport = Transport(url, token, actor)
+        """`waiting` is called, from another thread, when an answer takes longer than three seconds."""
+        self._transport = Transport(url, token, actor, waiting)
         self._reconnect_within_s, self._sleep = reconnect_within_s, sleep
 
     def __enter__(self) -> Self:

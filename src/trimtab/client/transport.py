@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from trimtab.core.errors import Problem, TrimtabError, failure
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
+PATIENCE_S = 3.0
+"""An answer that takes longer is worth a word."""
 ACTOR_HEADER = "x-trimtab-actor"
 NOT_RUNNING = "not-running"
 
@@ -29,7 +32,9 @@ class Transport:
     `connection-lost`, `unexpected-answer`, or what the server itself said.
     """
 
-    def __init__(self, url: str, token: str, actor: str = "") -> None:
+    def __init__(self, url: str, token: str, actor: str = "", waiting: Callable[[], None] | None = None) -> None:
+        """`waiting` is called, from another thread, when an answer takes longer than PATIENCE_S."""
+        self._waiting = waiting
         self.url = url.rstrip("/")
         parts = urlsplit(self.url)
         headers = {"authorization": f"Bearer {token}"}
@@ -65,7 +70,7 @@ class Transport:
             yield answer.iter_lines()
 
     def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
-        with self._failures():
+        with self._failures(), self._patience():
             answer = self._http.request(method, path, **content)
         if not answer.is_success:
             raise self._refusal(answer)
@@ -80,14 +85,29 @@ class Transport:
             raise self._unexpected(f"an answer that this version does not understand ({detail})") from None
 
     @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Whoever waits is told so."""
+        timer = threading.Timer(PATIENCE_S, self._waiting) if self._waiting is not None else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    @contextmanager
     def _failures(self) -> Iterator[None]:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            hint = "start it with `trimtab up`, or say where it is with --url or --home"
+            hint = (
+                "start it with `trimtab up`, or say where it is with --url; on its machine, `trimtab doctor` tells why"
+            )
             raise failure(NOT_RUNNING, "Trimtab is not running", hint, self.url) from None
         except httpx.TimeoutException:
-            hint = "it may be overloaded; its log says more"
+            hint = "it is paused, overloaded or hangs: on its machine, `trimtab doctor` tells which"
             raise failure("timeout", "Trimtab did not answer in time", hint, self.url) from None
         except httpx.TransportError as error:
             hint = "it may have been stopped; `trimtab status` tells whether it is back"

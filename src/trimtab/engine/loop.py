@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,7 +37,10 @@ SHUNNED_S = 30.0
 AT_ONCE = 64
 """How many objects are decided at the same time. Between such groups everybody else has a turn."""
 IDLE_AT_ONCE = 8
-DUE_LIMIT = OUTBOX_LIMIT = 50_000
+DUE_LIMIT = 1000
+"""How many objects are begun of what others left, for each question to the store: a controller that comes back to ten
+thousand applications has time for its rollouts, too. Those that wait longest come first."""
+OUTBOX_LIMIT = 50_000
 IDLING = ("app", "env")
 """Kinds of objects that outlive what they do: most of them have nothing to do most of the time."""
 ATTEMPTS = 5
@@ -91,6 +94,10 @@ class Handler:
     """Actions of one object are carried out one after the other; False: this one waits for long and blocks nobody."""
 
 
+Claimed = tuple[Claim, int]
+"""A claim with the fence for the gateway: that of the environment that the object acts for."""
+
+
 class Engine:
     """Runs until cancelled. `owner` names this controller in leases."""
 
@@ -112,6 +119,7 @@ class Engine:
         self._deciding: dict[ObjectId, asyncio.Task[None]] = {}
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._states = StateMemory()
+        self._to_store: list[tuple[Claim, Decision[Any], float, asyncio.Future[None]]] = []
         self._poll_at = 0.0
         self._actions_wait = False
         self._trouble = ""
@@ -123,6 +131,11 @@ class Engine:
         else:
             self._poll_at = 0.0
         self._awake.set()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be decided at the moment; empty if it can."""
+        return self._trouble
 
     async def run(self) -> None:
         """Decide and act until cancelled; then let go of every lease."""
@@ -148,12 +161,12 @@ class Engine:
                 self._poll(now)
             if self._actions_wait:
                 self._start_actions(now)
+            self._start_decisions(now)
         except TrimtabError as error:
             # Nothing is decided while the store cannot be used. Traffic goes on; shares end by their leases.
             self._note_trouble(str(error))
             return TROUBLED_WAIT_S
         self._note_trouble("")
-        self._start_decisions(now)
         next_at = None if len(self._deciding) >= AT_ONCE else self._agenda.next_at()
         return max(0.0, min(self._poll_at, self._poll_at if next_at is None else next_at) - now)
 
@@ -172,12 +185,21 @@ class Engine:
         self._poll_at = now + POLL_S
 
     def _start_decisions(self, now: float) -> None:
-        limit = AT_ONCE - len(self._deciding)
-        for object_id in self._agenda.take(now, self._deciding, limit):
-            self._spawn(self._deciding, object_id, self._decide(object_id))
-        for object_id in self._agenda.take_idle(min(IDLE_AT_ONCE, AT_ONCE - len(self._deciding))):
+        taken = list(self._agenda.take(now, self._deciding, AT_ONCE - len(self._deciding)))
+        idle = list(self._agenda.take_idle(min(IDLE_AT_ONCE, AT_ONCE - len(self._deciding) - len(taken))))
+        for object_id, claimed in self._claim_all(taken).items():
+            self._spawn(self._deciding, object_id, self._decide(object_id, claimed))
+        for object_id in idle:
             if object_id not in self._deciding:
-                self._spawn(self._deciding, object_id, self._decide(object_id))
+                self._spawn(self._deciding, object_id, self._look(object_id))
+
+    def _claim_all(self, objects: Collection[ObjectId]) -> Mapping[ObjectId, Claimed]:
+        """Claims of those that can be had, with one wait for the disk for all that need a write."""
+        if not objects:
+            return {}
+        with self._store.together({*objects, *map(_fenced_by, objects)}):
+            claimed = {object_id: self._claim(object_id) for object_id in objects}
+        return {object_id: claim for object_id, claim in claimed.items() if claim is not None}
 
     def _start_actions(self, now: float) -> None:
         self._actions_wait = False
@@ -223,21 +245,22 @@ class Engine:
 
     # --- decide ---
 
-    async def _decide(self, object_id: ObjectId) -> None:
+    async def _look(self, object_id: ObjectId) -> None:
+        """Of an object that has nothing to do most of the time: see whether it has now."""
+        if not await self._only_looks(object_id, self._kinds[kind_of(object_id)]):
+            for claimed in self._claim_all([object_id]).values():
+                await self._decide(object_id, claimed)
+
+    async def _decide(self, object_id: ObjectId, claimed: Claimed) -> None:
         kind = self._kinds[kind_of(object_id)]
-        if kind_of(object_id) in IDLING and await self._only_looks(object_id, kind):
-            return
         self._idle.forget(object_id)
-        claimed = self._claim(object_id)
-        if claimed is None:
-            return
         claim, gate = claimed
         state = self._read(object_id, kind, claim.state)
         if state is None:
             return
         now = self._clock.now()
         decision = await kind.decide(state, claim.facts, now)
-        self._commit(claim, decision, now)
+        await self._stored(claim, decision, now)
         if decision.lease is not None:
             lease = decision.lease
             await self._traffic.lease(lease.environment, lease.id, lease.share, gate)
@@ -267,15 +290,45 @@ class Engine:
             self._store.release_leases(self._owner, object_id)
             return None
 
-    def _claim(self, object_id: ObjectId) -> tuple[Claim, int] | None:
-        """Claim the object, and the environment it belongs to first: one controller at a time moves an environment.
-        With the claim comes the fence for the gateway."""
+    def _claim(self, object_id: ObjectId) -> Claimed | None:
+        """Claim the object, and the environment it belongs to first: one controller at a time moves an environment."""
         now, above = self._clock.now(), _fenced_by(object_id)
         environment = self._store.claim(above, self._owner, now, LEASE_S) if above != object_id else None
         if above != object_id and environment is None:
             return None
         claim = self._store.claim(object_id, self._owner, now, LEASE_S)
         return None if claim is None else (claim, (environment or claim).fence)
+
+    async def _stored(self, claim: Claim, decision: Decision[Any], now: float) -> None:
+        """Store a decision, together with all that are made in the same turn of the event loop."""
+        done = asyncio.get_running_loop().create_future()
+        self._to_store.append((claim, decision, now, done))
+        if len(self._to_store) == 1:
+            asyncio.get_running_loop().call_soon(self._store_all)
+        await done
+
+    def _store_all(self) -> None:
+        batch, self._to_store = self._to_store, []
+        refused: dict[ObjectId, BaseException] = {}
+        touched = {claim.object for claim, *_ in batch}
+        touched |= {emit.object for _, decision, *_ in batch for emit in decision.emit if emit.object is not None}
+        try:
+            with self._store.together(touched):
+                for claim, decision, now, _ in batch:
+                    try:
+                        self._commit(claim, decision, now)
+                    except StaleFence as stale:
+                        refused[claim.object] = stale
+        except BaseException as error:
+            refused = {claim.object: error for claim, *_ in batch}
+        for claim, decision, _, done in batch:
+            if claim.object not in refused:
+                self._plan(claim.object, decision)
+            if not done.done():
+                if claim.object in refused:
+                    done.set_exception(refused[claim.object])
+                else:
+                    done.set_result(None)
 
     def _commit(self, claim: Claim, decision: Decision[Any], now: float) -> None:
         facts = [Recorded(emit.object or claim.object, emit.fact, reason=emit.reason, at=now) for emit in decision.emit]
@@ -299,17 +352,17 @@ class Engine:
             ended=decision.ended,
             now=now,
         )
+        # Right even if the transaction around it fails: what is remembered is only used while the stored text is this.
         if decision.ended:
             self._states.forget(claim.object)
         else:
             self._states.keep(claim.object, encoded, decision.state)
-        self._plan(claim.object, decision, facts)
 
-    def _plan(self, object_id: ObjectId, decision: Decision[Any], facts: Sequence[Recorded]) -> None:
+    def _plan(self, object_id: ObjectId, decision: Decision[Any]) -> None:
         """What follows from a stored decision, without asking the store for it."""
-        for fact in facts:
-            if fact.object != object_id:
-                self._agenda.put(fact.object, 0.0)
+        for emit in decision.emit:
+            if emit.object not in (None, object_id):
+                self._agenda.put(emit.object, 0.0)
         if decision.look_at is not None and not decision.ended:
             self._agenda.put(object_id, decision.look_at)
         self._actions_wait = self._actions_wait or bool(decision.todo)

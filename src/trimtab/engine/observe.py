@@ -34,6 +34,9 @@ from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import Source, StateRepository
 from trimtab.ports.traffic import Metrics, Traffic
 
+HOPELESS = ("artifact-missing", "artifact-corrupt", "artifact-schema")
+"""Problems with a release that do not pass by themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applications:
@@ -94,7 +97,7 @@ class Environments:
     ) -> Decision[EnvironmentState]:
         windows, place = windows_to_ask(state), state.place
         reading = EnvironmentReading(
-            desired=await self._desired(state.environment),
+            desired=await self._desired(state),
             traffic=await self.traffic.reading(state.environment),
             instances=await self.runtime.instances(state.environment),
             counts=await self.metrics.counts(state.environment) if place is not None and place.budget else {},
@@ -110,15 +113,20 @@ class Environments:
         except TrimtabError:
             return Opening(is_open=False)
 
-    async def _desired(self, environment: EnvironmentId) -> DesiredReading | None:
-        said = await self.state_repository.desired(environment)
+    async def _desired(self, state: EnvironmentState) -> DesiredReading | None:
+        said = await self.state_repository.desired(state.environment)
         if said is None:
             return None
+        if said.commit == state.seen_commit and said.release == state.live:
+            # Seen and done: nothing will be asked of its manifest, and most looks at most environments end here.
+            return DesiredReading(said.commit, said.release, said.author, said.subject, state.specification)
         if said.release is None:
             return DesiredReading(said.commit, actor=said.author, subject=said.subject, problem=said.problem)
         try:
             manifest = await self.artifacts.manifest(said.release)
         except TrimtabError as error:
+            if error.problem.code not in HOPELESS:
+                return None  # not known for now; what was written to Git is not refused for that
             return DesiredReading(said.commit, None, said.author, said.subject, problem=error.problem)
         return DesiredReading(said.commit, said.release, said.author, said.subject, manifest.specification)
 

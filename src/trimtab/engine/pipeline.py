@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import (
     Action,
     CancelSteps,
@@ -127,7 +127,12 @@ class Pipeline:
         if not folder.exists():
             half = folder.with_name(f"{folder.name}.new")
             await self.source.checkout(app, commit, half)
-            half.rename(folder)
+            try:
+                half.rename(folder)
+            except FileNotFoundError:
+                if not folder.exists():
+                    hint = "if this controller was paused for long, nothing is wrong"
+                    raise failure("workspace-gone", "another controller took the run over", hint, str(folder)) from None
         return folder
 
     def _folder(self, app: str, run: int) -> Path:

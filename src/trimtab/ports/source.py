@@ -78,6 +78,11 @@ class StateRepository(Protocol):
         """What should run there; None when there is no file."""
         ...
 
+    async def touched(self, since: str | None) -> tuple[EnvironmentId, ...]:
+        """The environments whose files changed after that commit; None, or a commit that is not part of the history:
+        every environment there ever was a file for."""
+        ...
+
     async def write(
         self,
         environment: EnvironmentId,

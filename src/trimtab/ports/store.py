@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,7 +97,14 @@ class Listener(Protocol):
 
 
 class Store(Protocol):
-    """Every method is one transaction: all or nothing, durable when it returns. Methods are synchronous and short."""
+    """Every method is one transaction: all or nothing, durable when it returns (but see `together`). Methods are
+    synchronous and short."""
+
+    def together(self, objects: Collection[ObjectId]) -> AbstractContextManager[None]:
+        """What is called in the block is stored when it ends, all of it with one wait for the disk; `objects` are those
+        it is about. A call that raises `StaleFence` is left out and the others stand. Nothing is durable before the
+        block has ended, and nothing at all was stored when that raises."""
+        ...
 
     def append(self, facts: Sequence[Recorded], now: float) -> tuple[Recorded, ...]:
         """Record facts, as of `now`, and make their objects due, ended ones too.

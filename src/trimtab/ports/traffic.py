@@ -16,6 +16,11 @@ class Traffic(Protocol):
     """The gateway. `fence` is the deciding object's fence: an instruction with a lower one than already seen for the
     environment raises `StaleFence` and changes nothing. Other errors are `TrimtabError`."""
 
+    async def lead(self, fence: int) -> None:
+        """Take over as the one who moves this data plane's traffic: instructions of all earlier ones (with lower
+        fences) change nothing from now on. Idempotent. Raises `StaleFence` when someone with a higher fence did."""
+        ...
+
     async def apply(self, route: Route, fence: int) -> None:
         """Route the environment. Returns when the data plane was read back and holds it, without cutting a request;
         raises and leaves the route before it in force when the data plane does not take it (port taken, no answer)."""

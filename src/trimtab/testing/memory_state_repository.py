@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trimtab.core.errors import TrimtabError
-from trimtab.core.model.desired import desired_path, parse_desired, render_desired
+from trimtab.core.model.desired import desired_path, environment_of, parse_desired, render_desired
 from trimtab.core.model.identity import Digest, EnvironmentId
 from trimtab.ports.source import Desired
 from trimtab.testing.faults import Faults
@@ -55,6 +55,19 @@ class MemoryStateRepository:
         except TrimtabError as error:
             return Desired(None, touched.id, touched.author, touched.subject, error.problem)
         return Desired(release, touched.id, touched.author, touched.subject)
+
+    async def touched(self, since: str | None) -> tuple[EnvironmentId, ...]:
+        await self.faults.here("touched")
+        ids = [commit.id for commit in self._commits]
+        begin = ids.index(since) + 1 if since in ids else 0
+        files = [{}, *(commit.files for commit in self._commits)]
+        changed: dict[EnvironmentId, None] = {}
+        for before, after in zip(files[begin:], files[begin + 1 :], strict=False):
+            for path in sorted(before.keys() | after.keys()):
+                environment = environment_of(path)
+                if environment is not None and before.get(path) != after.get(path):
+                    changed[environment] = None
+        return tuple(changed)
 
     async def write(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -44,6 +45,10 @@ class MemoryStore:
         self._outbox: dict[str, _Stored] = {}
         self._controllers: dict[str, Controller] = {}
         self._snapshots: dict[str, Snapshot] = {}
+
+    def together(self, objects: Collection[ObjectId]) -> AbstractContextManager[None]:
+        del objects
+        return nullcontext()  # there is no disk to wait for
 
     # --- facts ---
 

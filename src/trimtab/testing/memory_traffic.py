@@ -49,12 +49,18 @@ class MemoryTraffic:
     applied: list[Route] = field(default_factory=list)
     granted: list[tuple[EnvironmentId, str, Share]] = field(default_factory=list)
     _routes: dict[EnvironmentId, Route] = field(default_factory=dict)
+    _lead: int = 0
     _fences: dict[EnvironmentId, int] = field(default_factory=dict)
     _shares: dict[EnvironmentId, _Granted] = field(default_factory=dict)
     _counts: dict[EnvironmentId, dict[ArmId, ArmCounts]] = field(default_factory=dict)
     _owed: dict[tuple[EnvironmentId, ArmId], float] = field(default_factory=dict)
 
     # --- Traffic -----------------------------------------------------------------------------------------------------
+
+    async def lead(self, fence: int) -> None:
+        if fence < self._lead:
+            raise stale_fence("gateway", self._lead, fence)
+        self._lead = fence
 
     async def apply(self, route: Route, fence: int) -> None:
         self._check_fence(route.environment, fence)
@@ -184,7 +190,7 @@ class MemoryTraffic:
         return int(owed + 1e-9)
 
     def _check_fence(self, environment: EnvironmentId, fence: int) -> None:
-        held = self._fences.get(environment, 0)
+        held = max(self._lead, self._fences.get(environment, 0))
         if fence < held:
             raise stale_fence(f"gateway, {environment}", held, fence)
         self._fences[environment] = fence

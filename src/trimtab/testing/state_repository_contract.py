@@ -68,6 +68,28 @@ async def check_environments_are_apart(lab: StateLab) -> None:
     assert (production.release, production.commit) == (NEW, second)
 
 
+async def check_it_says_which_environments_were_touched(lab: StateLab) -> None:
+    assert await lab.repository.touched(None) == ()
+    first = await write(lab, OLD, "a", STAGING)
+    await write(lab, OLD, "b", PRODUCTION)
+    second = await lab.push({desired_path(PRODUCTION): None, "README": b"hello"})
+    assert set(await lab.repository.touched(None)) == {STAGING, PRODUCTION}
+    assert await lab.repository.touched(first) == (PRODUCTION,)
+    assert await lab.repository.touched(second) == ()
+    assert set(await lab.repository.touched("0" * 40)) == {STAGING, PRODUCTION}
+
+
+async def check_a_file_that_was_removed_and_came_back_is_desired(lab: StateLab) -> None:
+    await write(lab, OLD, "a")
+    await lab.push({desired_path(PRODUCTION): None})
+    assert await lab.repository.desired(PRODUCTION) is None
+    commit = await write(lab, NEW, "b")
+    await write(lab, OLD, "c", STAGING)
+    desired = await lab.repository.desired(PRODUCTION)
+    assert desired is not None
+    assert (desired.release, desired.commit) == (NEW, commit)
+
+
 async def check_a_key_is_written_once(lab: StateLab) -> None:
     first = await write(lab, OLD, "run/1 promote")
     second = await write(lab, NEW, "run/2 promote")

@@ -281,6 +281,33 @@ def check_who_lets_go_and_comes_back_gets_a_new_fence(store: Store) -> None:
     assert take(store, RUN, ANN, 1.0).fence == stale.fence + 1
 
 
+# --- together ---
+
+
+def check_what_is_stored_together_is_stored(store: Store) -> None:
+    append(store, RUN, APP)
+    with store.together([RUN, APP]):
+        claims = [take(store, object_id, ANN, 0.0) for object_id in (RUN, APP)]
+    with store.together([RUN, APP]):
+        for claim in claims:
+            commit(store, claim, [paused(APP)], state='{"n": 1}')
+    assert [row.state for row in store.objects("")] == ['{"n": 1}', '{"n": 1}']
+    assert len(store.facts()) == 4
+
+
+def check_a_stale_one_among_others_is_left_out_alone(store: Store) -> None:
+    append(store, RUN, APP)
+    stale = take(store, RUN, ANN, 0.0)
+    take(store, RUN, BOB, 10.0)
+    good = take(store, APP, ANN, 10.0)
+    with store.together([RUN, APP]):
+        refused(lambda: commit(store, stale, [paused(APP)], [an_action(stale, "stop")], state='"stale"'))
+        commit(store, good, state='"good"')
+    assert [row.state for row in store.objects("")] == ['"good"', None]
+    assert store.pending(RUN) == ()
+    assert len(store.facts()) == 2
+
+
 # --- what a decision sees ---
 
 

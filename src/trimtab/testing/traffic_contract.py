@@ -229,6 +229,22 @@ async def check_promotion_moves_everything(rig: TrafficRig) -> None:
     assert reading.share == NO_SHARE
 
 
+async def check_who_leads_has_its_way(rig: TrafficRig) -> None:
+    route, other = await _route(rig, "lead"), await _route(rig, "other")
+    await rig.traffic.apply(route, 2)
+    await rig.traffic.lead(5)
+    await rig.traffic.lead(5)
+    for stale in (
+        rig.traffic.lead(4),
+        rig.traffic.apply(_promoted(route), 4),
+        rig.traffic.apply(other, 4),
+        _grant(rig, route, 50.0, fence=4),
+    ):
+        assert isinstance(await _refusal(stale), StaleFence)
+    await rig.traffic.apply(other, 5)
+    await _grant(rig, route, 50.0, fence=5)
+
+
 async def check_a_stale_fence_is_refused(rig: TrafficRig) -> None:
     route = await _route(rig, "fence")
     await rig.traffic.apply(route, 7)
@@ -314,4 +330,5 @@ TRAFFIC_CHECKS: tuple[TrafficCheck, ...] = (
     check_a_release_in_use_is_not_forgotten,
     check_a_removed_environment_is_gone,
     check_requests_are_counted_for_their_release,
+    check_who_leads_has_its_way,  # the last: fences only grow
 )

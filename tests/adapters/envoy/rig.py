@@ -156,6 +156,7 @@ async def running_gateway(folder: Path) -> AsyncIterator[EnvoyRig]:
     rig = EnvoyRig(gateway, processes, home, httpx.AsyncClient(timeout=20))
     try:
         await gateway.start()
+        await gateway.lead(1)
         yield rig
     finally:
         await rig.close()

@@ -46,6 +46,7 @@ async def second_gateway(rig: EnvoyRig) -> EnvoyGateway:
     await rig.gateway.close()
     rig.gateway = EnvoyGateway(rig.home, rig.processes, SystemClock())
     await rig.gateway.start()
+    await rig.gateway.lead(1)
     return rig.gateway
 
 

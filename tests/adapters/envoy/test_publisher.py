@@ -11,6 +11,7 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy import publisher as publisher_module
 from trimtab.adapters.envoy.admin import Admin
 from trimtab.adapters.envoy.files import Files
+from trimtab.adapters.envoy.hand import Hand
 from trimtab.adapters.envoy.publisher import Publisher, clusters_update, listeners_update
 from trimtab.core.errors import TrimtabError
 
@@ -40,7 +41,7 @@ class SlowEnvoy(Admin):
 
 
 def make(folder: Path, envoy: Admin) -> Publisher:
-    files = Files(folder)
+    files = Files(folder, Hand(folder))
     files.create_folders()
     return Publisher(files, envoy, SystemClock(), lambda: "the reason in Envoy's log")
 
@@ -49,7 +50,7 @@ async def test_it_waits_for_the_version_and_for_warming(tmp_path: Path) -> None:
     envoy = SlowEnvoy(holds_after=3)
     await make(tmp_path, envoy).publish([CLUSTERS])
     assert envoy.asked == 5
-    assert [one["name"] for one in Files(tmp_path).resources(CLUSTERS.file.path)] == ["a", "b"]
+    assert [one["name"] for one in Files(tmp_path, Hand(tmp_path)).resources(CLUSTERS.file.path)] == ["a", "b"]
 
 
 async def test_a_refusal_is_told_at_once_with_envoys_reason(tmp_path: Path) -> None:

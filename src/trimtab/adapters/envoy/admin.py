@@ -29,6 +29,11 @@ def _host(status: Mapping[str, Any]) -> Host:
     return Host(status["address"], is_draining, gauges.get("rq_active", 0))
 
 
+def _why(error: OSError) -> str:
+    """An OSError has words for it, a timeout has none."""
+    return f"it said nothing for {_TIMEOUT_S:g} s" if isinstance(error, TimeoutError) else str(error)
+
+
 class Admin:
     """Questions to a running Envoy. Each raises `TrimtabError` (`gateway-down`) when Envoy does not answer."""
 
@@ -98,6 +103,6 @@ class Admin:
         except OSError as error:
             raise failure(
                 "gateway-down",
-                f"the gateway (Envoy) does not answer: {error or type(error).__name__}",
-                "it is restarted by itself; see its log if this stays",
+                f"the gateway (Envoy) does not answer: {_why(error)}",
+                "it is restarted by itself; if this stays, `trimtab doctor gateway` tells why",
             ) from error

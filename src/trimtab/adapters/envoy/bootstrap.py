@@ -77,7 +77,10 @@ def _controller_cluster() -> dict[str, Any]:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
+                # A controller that is paused keeps its connection: only its silence tells.
+                "explicit_http_config": {
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s"}}
+                },
             }
         },
     }

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.adapters.envoy.access_log import Document
+from trimtab.adapters.envoy.hand import Hand
 from trimtab.adapters.envoy.names import environment_name
+from trimtab.core.errors import TrimtabError
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.core.model.release import canonical_json, digest_of
 
@@ -36,8 +38,10 @@ def published(path: str, resources: list[Document]) -> Published:
 class Files:
     """Reads and replaces whole files below one folder; a reader sees the old content or the new, never a mixture."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, hand: Hand) -> None:
+        """Every change is made by `hand`, and refused (`StaleFence`) when that is not the one any more."""
         self._home = home
+        self._hand = hand
 
     def create_folders(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -57,12 +61,17 @@ class Files:
     def replace(self, path: str, content: bytes) -> None:
         """Write beside the file, make it durable, rename: Envoy only takes notice of renames."""
         target = self._home / path
-        temporary = target.with_name(f".{target.name}.new")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(target)
+        try:
+            with self._hand.writing():
+                temporary.rename(target)
+        except TrimtabError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def restore(self, path: str, content: bytes | None) -> None:
         """Put back what `read` gave."""
@@ -72,7 +81,8 @@ class Files:
             self.replace(path, content)
 
     def delete(self, path: str) -> None:
-        (self._home / path).unlink(missing_ok=True)
+        with self._hand.writing():
+            (self._home / path).unlink(missing_ok=True)
 
     def resources(self, path: str) -> list[Document]:
         """The resources that the file holds; none when there is no such file."""
@@ -91,6 +101,11 @@ class Files:
         """The highest fence seen for the environment; read from disk, for another controller may have written it."""
         content = self.read(_fence_file(environment))
         return int(content) if content else 0
+
+    def forget_fences(self) -> None:
+        """The fences of a hand that is refused altogether say nothing any more."""
+        for path in (self._home / "fences").iterdir():
+            path.unlink(missing_ok=True)
 
     def raise_fence(self, environment: EnvironmentId, fence: int) -> None:
         self.replace(_fence_file(environment), str(fence).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from trimtab.adapters.envoy.bootstrap import (
     bootstrap,
 )
 from trimtab.adapters.envoy.files import Files
+from trimtab.adapters.envoy.hand import Hand
 from trimtab.adapters.envoy.lease import Granted, LeaseServer
 from trimtab.adapters.envoy.meter import Meter
 from trimtab.adapters.envoy.names import cluster_name, environment_name, routes_file
@@ -49,15 +51,17 @@ PROCESS = "gateway"
 _BOOTSTRAP_FILE = "bootstrap.json"
 _START_TIMEOUT_S = 15.0
 _POLL_S = 0.02
-_HOUSEKEEPING_S = 5.0
+_HOUSEKEEPING_S = 1.0
 _LOG_TAIL_BYTES = 8192
+
+log = logging.getLogger(__name__)
 
 
 class EnvoyGateway:
     """Traffic and Metrics.
 
     Everything it knows is in the files that Envoy reads: another object on the same folder adopts a running Envoy with
-    all its environments. One controller at a time uses a folder.
+    all its environments. Of several on one folder, the one that took the `lead` last has its way.
     """
 
     def __init__(self, home: Path, processes: Processes, clock: Clock) -> None:
@@ -65,7 +69,9 @@ class EnvoyGateway:
         self._home = home
         self._processes = processes
         self._clock = clock
-        self._files = Files(home)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._hand = Hand(home)
+        self._files = Files(home, self._hand)
         self._files.create_folders()
         self._sockets = SocketFolder(home)
         self._admin = Admin(self._sockets.path(ADMIN_SOCKET))
@@ -81,24 +87,47 @@ class EnvoyGateway:
     # --- its life ----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start Envoy or adopt the one that runs. Raises `TrimtabError` (`envoy-missing`, `gateway-down`)."""
+        """Start Envoy unless it runs. Raises `TrimtabError` (`envoy-missing`, `gateway-down`)."""
         for update in (listeners_update([]), clusters_update([])):
             if not self._files.exists(update.file.path):
                 self._files.replace(update.file.path, update.file.content)
         # A changed bootstrap (of a newer Trimtab) takes hold when Envoy is started next.
         self._files.restore(_BOOTSTRAP_FILE, canonical_json(bootstrap()))
-        self._adopt()
-        await self._leases.start(self._sockets.path(LEASE_SOCKET))
         await self._start_envoy()
+
+    async def lead(self, fence: int) -> None:
+        if self._hand.fence == fence and self._hand.is_held():
+            return
+        if self._hand.take(fence):
+            self._files.forget_fences()
+        self._arms.clear()
+        self._adopt()
+        await self._stop_leading()
+        await self._serve_leases(fence)
         self._housekeeping = asyncio.create_task(self._keep_house())
+
+    async def _serve_leases(self, fence: int) -> None:
+        """Each hand has a socket of its own, and Envoy a name for the newest: a server that ends takes its own away."""
+        own = f"lease-{fence}.sock"
+        await self._leases.start(self._sockets.path(own))
+        with self._hand.writing():
+            name = self._home / f"{LEASE_SOCKET}.new"
+            name.unlink(missing_ok=True)
+            name.symlink_to(own)
+            name.rename(self._home / LEASE_SOCKET)
+
+    async def _stop_leading(self) -> None:
+        """Renew no share and count nothing any more."""
+        housekeeping, self._housekeeping = self._housekeeping, None
+        if housekeeping is not None and housekeeping is not asyncio.current_task():
+            housekeeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await housekeeping
+        await self._leases.close()
 
     async def close(self) -> None:
         """Let go. Envoy goes on serving; shares that were granted end by their own time."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._housekeeping
-        await self._leases.close()
+        await self._stop_leading()
         self._admin.close()
         self._meter.close()
         self._answers.close()
@@ -155,9 +184,14 @@ class EnvoyGateway:
             return False
 
     async def _keep_house(self) -> None:
-        """Count and rotate the access log even when nobody asks for counts: the disk must not fill."""
+        """Count and rotate the access log even when nobody asks for counts: the disk must not fill. Ends when another
+        controller has taken the lead: Envoy has to turn to that one."""
         while True:
             await self._clock.sleep(_HOUSEKEEPING_S)
+            if not self._hand.is_held():
+                log.warning("another controller has taken over the gateway")
+                await self._stop_leading()
+                return
             with suppress(OSError):
                 await self._meter.catch_up()
                 await self._answers.catch_up()
@@ -279,7 +313,9 @@ class EnvoyGateway:
     # --- details -----------------------------------------------------------------------------------------------------
 
     def _check_fence(self, environment: EnvironmentId, fence: int) -> None:
-        held = self._files.fence(environment)
+        if not self._hand.is_held():
+            raise stale_fence(f"gateway, {environment}", fence + 1, fence)
+        held = max(self._hand.fence or 0, self._files.fence(environment))
         if fence < held:
             raise stale_fence(f"gateway, {environment}", held, fence)
         if fence > held:

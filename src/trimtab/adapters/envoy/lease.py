@@ -31,6 +31,14 @@ class Granted:
     until_s: float
 
 
+_PATIENT_WITH_PINGS = (
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 500),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+"""Envoy asks every second whether we are still there."""
+
 LayerOf = Callable[[Mapping[EnvironmentId, Granted]], Mapping[str, int]]
 """The runtime keys that put the shares in force."""
 
@@ -52,7 +60,7 @@ class LeaseServer:
 
     async def start(self, socket_path: str) -> None:
         """Listen on a unix socket; a socket that a dead controller left there is replaced."""
-        self._server = grpc.aio.server()
+        self._server = grpc.aio.server(options=_PATIENT_WITH_PINGS)
         self._server.add_generic_rpc_handlers((_Handler(self._stream),))
         self._server.add_insecure_port(f"unix:{socket_path}")
         await self._server.start()
@@ -61,8 +69,10 @@ class LeaseServer:
         """Stop renewing. Shares in force end by their own time in Envoy."""
         if self._expiry is not None:
             self._expiry.cancel()
+        self._granted = {}
         if self._server is not None:
             await self._server.stop(grace=None)
+            self._server = None
 
     def grant(self, environment: EnvironmentId, lease: str, share: Share) -> None:
         """Grant or renew a share and push it; an empty one takes it away."""

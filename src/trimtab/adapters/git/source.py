@@ -31,6 +31,7 @@ class GitSource:
     def __init__(self, home: Path, timeout_s: float = 30.0) -> None:
         self._home = home
         self._timeout_s = timeout_s
+        self._heads: dict[tuple[str, str], Change | None] = {}
 
     def path(self, app: str) -> Path:
         """Where the application's repository is. Raises `TrimtabError` (`git-name`)."""
@@ -44,8 +45,16 @@ class GitSource:
         return tuple(name for name in repository_names(self._home) if name != STATE)
 
     async def head(self, app: str, branch: str) -> Change | None:
-        ref = _branch_ref(branch)
-        answer = await self._repository(app).git("for-each-ref", f"--format={_REF_FIELDS}", ref)
+        ref, repository = _branch_ref(branch), self._repository(app)
+        commit = await repository.branch(ref)
+        known = self._heads.get((app, branch))
+        if known is None or known.commit != commit:
+            known = await self._head(repository, ref, branch)
+            self._heads[app, branch] = known
+        return known
+
+    async def _head(self, repository: Repository, ref: str, branch: str) -> Change | None:
+        answer = await repository.git("for-each-ref", f"--format={_REF_FIELDS}", ref)
         for line in answer.text.splitlines():
             name, commit, actor, at, subject = line.split("\0")
             if name == ref:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from trimtab.adapters.git.command import git_failed
 from trimtab.adapters.git.layout import STATE, STATE_BRANCH, repository_path
+from trimtab.adapters.git.ledger import Ledger
 from trimtab.adapters.git.repository import Repository, create
-from trimtab.core.errors import TrimtabError, failure
-from trimtab.core.model.desired import desired_path, parse_desired, render_desired
+from trimtab.core.errors import failure
+from trimtab.core.model.desired import desired_path, render_desired
 from trimtab.core.model.identity import Digest, EnvironmentId
 from trimtab.ports.source import Desired
 
@@ -36,36 +37,21 @@ class GitStateRepository:
         self._home = home
         self._repository = Repository(repository_path(home, STATE), timeout_s)
         self._writing = asyncio.Lock()
-        self._seen: dict[EnvironmentId, tuple[str, Desired | None]] = {}
+        self._ledger = Ledger(self._repository)
         self._keys: dict[str, str] = {}
         self._keys_at: str | None = None
 
     async def head(self) -> str | None:
         await create(self._home, STATE, self._repository.timeout_s)
-        answer = await self._repository.git("rev-parse", "--quiet", "--verify", _REF, ok=(0, 1))
-        return answer.text or None
+        return await self._repository.branch(_REF)
 
     async def desired(self, environment: EnvironmentId) -> Desired | None:
         head = await self.head()
-        if head is None:
-            return None
-        known = self._seen.get(environment)
-        if known is None or known[0] != head:
-            known = self._seen[environment] = (head, await self._desired_at(head, environment))
-        return known[1]
+        return None if head is None else (await self._ledger.at(head)).get(environment)
 
-    async def _desired_at(self, head: str, environment: EnvironmentId) -> Desired | None:
-        path = desired_path(environment)
-        content = await self._repository.blob(head, path)
-        if content is None:
-            return None
-        touched = await self._repository.git("log", "-1", "--format=%H%x00%an%x00%s", head, "--", path)
-        commit, author, subject = touched.text.split("\0")
-        try:
-            release = parse_desired(content, f"{self._repository.path.name} {path} at {commit[:12]}")
-        except TrimtabError as error:
-            return Desired(None, commit, author, subject, error.problem)
-        return Desired(release, commit, author, subject)
+    async def touched(self, since: str | None) -> tuple[EnvironmentId, ...]:
+        head = await self.head()
+        return () if head is None else tuple(await self._ledger.touched(since, head))
 
     async def write(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from trimtab.ports.store import Listener
@@ -34,6 +35,11 @@ class Database(Protocol):
 
         Writers take turns: nobody else writes meanwhile. `alone`: `work` needs no turn, since it touches one row of one
         table only (of several, it could meet another that touches them in another order)."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Each `write` in the block stays a unit of its own, and all are durable when the block ends; none is when that
+        raises."""
         ...
 
     def announce(self) -> None:

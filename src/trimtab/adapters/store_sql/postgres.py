@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 import select
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, cast
 
@@ -84,7 +84,7 @@ class PostgresDatabase:
         self._url, self._place = url, public(url)
         self._connection: Connection | None = None
         self._begin, self._channel = "", ""
-        self._in_turn = self._announced = False
+        self._in_turn = self._is_together = self._announced = False
         self._unreachable: TrimtabError | None = None
         self._again_at = 0.0
         self._connected()
@@ -106,6 +106,9 @@ class PostgresDatabase:
         return self._run(run)
 
     def write(self, work: Callable[[], T], *, alone: bool = False) -> T:
+        if self._is_together:
+            with self._part():
+                return work()
         attempts = range(ATTEMPTS)
         for attempt in attempts:
             try:
@@ -116,6 +119,16 @@ class PostgresDatabase:
                     raise
             time.sleep(0.002 * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self._connected()  # `_begin` has the name of the schema
+        with self._turn(self._begin):
+            self._is_together = True
+            try:
+                yield
+            finally:
+                self._is_together = False
 
     def announce(self) -> None:
         self._announced = True
@@ -178,11 +191,16 @@ class PostgresDatabase:
     # --- transactions ---
 
     def _transaction(self, work: Callable[[], T], begin: str) -> T:
+        with self._turn(begin):
+            return work()
+
+    @contextmanager
+    def _turn(self, begin: str) -> Iterator[None]:
         self._announced = False
         self._run(lambda open: open.execute(cast(QueryNoTemplate, begin), prepare=False))
         self._in_turn = True
         try:
-            result = work()
+            yield
             end = f"NOTIFY {self._channel}; COMMIT" if self._announced else "COMMIT"
             self._run(lambda open: open.execute(cast(QueryNoTemplate, end), prepare=False))
         except BaseException:
@@ -190,7 +208,17 @@ class PostgresDatabase:
             raise
         finally:
             self._in_turn = False
-        return result
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+            self.execute("RELEASE SAVEPOINT part")
+        except BaseException:
+            with suppress(TrimtabError):  # with the connection everything is gone anyway
+                self.execute("ROLLBACK TO SAVEPOINT part")
+            raise
 
     def _roll_back(self) -> None:
         connection = self._connection

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.adapters.store_sql.database import Parameters, Row, T
@@ -29,6 +30,7 @@ class SqliteDatabase:
                 "use a Python that brings a newer SQLite",
             )
         self._path = path
+        self._is_together = False
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         except sqlite3.DatabaseError as error:
@@ -45,16 +47,41 @@ class SqliteDatabase:
         return str(self._path)
 
     def write(self, work: Callable[[], T], *, alone: bool = False) -> T:  # noqa: ARG002 - there is one writer anyway
+        with self._part() if self._is_together else self._transaction():
+            return work()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._transaction():
+            self._is_together = True
+            try:
+                yield
+            finally:
+                self._is_together = False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self.execute("BEGIN IMMEDIATE")
         try:
-            result = work()
+            yield
             self.execute("COMMIT")
         except BaseException:
             # Some errors (a full disk) have ended the transaction already.
             if self._connection.in_transaction:
                 self._connection.rollback()
             raise
-        return result
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+            self.execute("RELEASE part")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
 
     def execute(self, statement: str, parameters: Parameters | None = None) -> list[Row]:
         try:

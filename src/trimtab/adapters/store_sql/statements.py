@@ -53,14 +53,18 @@ FENCE = "SELECT fence FROM objects WHERE id = :id /* FOR UPDATE */"
 
 DUE = """
 WITH waiting AS (
-    SELECT id, wake_at AS since FROM objects
-    WHERE wake_at <= :now AND (owner = :owner OR lease_until IS NULL OR lease_until <= :now)
+    SELECT * FROM (
+        SELECT id, wake_at AS since FROM objects
+        WHERE wake_at <= :now AND (owner = :owner OR lease_until IS NULL OR lease_until <= :now)
+        ORDER BY wake_at, id LIMIT :limit
+    ) AS looks
     UNION ALL
     SELECT objects.id, outbox.due_at FROM outbox JOIN objects ON objects.id = outbox.object
     WHERE outbox.due_at <= :now AND (objects.lease_until IS NULL OR objects.lease_until <= :now)
 )
 SELECT id FROM waiting GROUP BY id ORDER BY MIN(since), id LIMIT :limit
 """
+"""The limit inside spares sorting all that is due, of which there may be much more."""
 
 PEEK = """
 SELECT state FROM objects WHERE id = :id

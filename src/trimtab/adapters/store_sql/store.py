@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -31,6 +32,10 @@ class SqlStore:
         except TrimtabError:
             database.close()
             raise
+
+    def together(self, objects: Collection[ObjectId]) -> AbstractContextManager[None]:
+        del objects  # writers take turns here anyway
+        return self._database.together()
 
     # --- facts ---
 

@@ -46,6 +46,12 @@ LOOKS = {
     "unhealthy": Look("✘", BAD),
     "backing_off": Look("◌", CARE),
     "stopped": Look("○", DIM),
+    "ok": Look("✔", GOOD),
+    "note": Look("○", DIM),
+    "warning": Look("!", CARE),
+    "error": Look("✘", BAD),
+    "written": Look("✔", GOOD),
+    "restored": Look("✔", GOOD),
     "problem": Look("!", BAD),
 }
 UNKNOWN = Look("•", "")

@@ -170,8 +170,10 @@ class _Work:
         if problem is not None and key.startswith("desired"):
             problem = replace(problem, code="state-repository")
             self.state = replace(self.state, write_problem=problem, write_again_at=self.now + WRITE_AGAIN_S)
-        if problem is not None and key.startswith("retire"):
-            self.state = replace(self.state, retiring=())  # repair() finds what is still there
+        if problem is not None and key.startswith("retire-"):
+            # repair() finds what is still there; others that are being retired keep their time.
+            others = tuple(arm for arm in self.state.retiring if not key.startswith(f"retire-{short(arm)}-"))
+            self.state = replace(self.state, retiring=others if others != self.state.retiring else ())
 
     def rollout_ended(self, ended: RolloutEnded, reason: str) -> None:
         self.state = replace(self.state, rollout=None)
@@ -204,8 +206,7 @@ class _Work:
         took = duration(ended.duration_s)
         self.say(LiveChanged(ended.release, before), f"live {took} after its rollout began: {reason}")
         if before is not None and before != ended.release:
-            place = self.state.place
-            self.retire(before, delay_s=place.strategy.scale_down_delay_s if place else 0.0)
+            self.retire(before, delay_s=self.scale_down_delay_s)
         self.offer_onwards(target, f"{self.id} runs it")
 
     def offer_onwards(self, offer: Offer, reason: str) -> None:
@@ -384,6 +385,11 @@ class _Work:
             self.state, rollout=number, rollout_commit=commit, next_rollout=number + 1, retiring=retiring
         )
 
+    @property
+    def scale_down_delay_s(self) -> float:
+        place = self.state.place
+        return place.strategy.scale_down_delay_s if place else 0.0
+
     def retire(self, release: ArmId, delay_s: float) -> None:
         wanted = self.state.desired
         specification = self.state.specification or (wanted.specification if wanted else None)
@@ -394,7 +400,7 @@ class _Work:
         action = RetireRelease(
             self.id.app, self.id.name, release, service.drain_timeout_s, service.stop_timeout_s, delay_s
         )
-        self.todo.append(Todo(self.key("retire"), action))
+        self.todo.append(Todo(self.key(f"retire-{short(release)}"), action))
 
     # --- repairing ---
 
@@ -407,7 +413,8 @@ class _Work:
             self.state = replace(self.state, repairing=key)
             self.todo.append(Todo(key, found[1]))
         for arm in sorted(upkeep.leftovers(self.state, self.reading)):
-            self.retire(arm, delay_s=0.0)
+            # What was live may have been on its way out, and keeps its whole delay: nobody knows any more since when.
+            self.retire(arm, delay_s=self.scale_down_delay_s if arm in self.state.history else 0.0)
 
     def note_problems(self) -> None:
         now = upkeep.problems(self.state, self.reading)
@@ -415,6 +422,6 @@ class _Work:
         for code, problem in now.items():
             if before.get(code) != problem:
                 self.say(ProblemFound(problem), str(problem))
-        for code in before.keys() - now.keys():
+        for code in sorted(before.keys() - now.keys()):
             self.say(ProblemCleared(code), "it is gone")
         self.state = replace(self.state, problems=tuple(now.values()))

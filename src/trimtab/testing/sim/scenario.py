@@ -1,0 +1,128 @@
+"""What a seed stands for: how many replicas, what weather, and what happens when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from trimtab.testing.sim.changes import NATURES, Push, first, push
+from trimtab.testing.sim.links import Weather
+
+CALM_BEFORE_S = 12.0
+"""The first release goes live before anything goes wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """At `at` (seconds from the beginning) the world does `what`."""
+
+    at: float
+    what: str
+    about: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    seed: int
+    apps: tuple[str, ...]
+    first: tuple[Push, ...]
+    replicas: int
+    weather: Weather
+    skews_s: tuple[float, ...]
+    requests_per_s: int
+    events: tuple[Event, ...]
+    """In order. The last of them is when faults cease."""
+    chaos_ends: float
+
+    @property
+    def certain_clocks(self) -> bool:
+        return not any(self.skews_s) and not any(event.what == "clock" for event in self.events)
+
+
+def scenario(seed: int) -> Scenario:
+    """The scenario of a seed: always the same."""
+    rng = Random(f"scenario {seed}")
+    apps = ("shop", "cart") if rng.random() < 0.12 else ("shop",)
+    group = tuple(f"{app}/production" for app in apps) if len(apps) > 1 else ()
+    staging = rng.random() < 0.15
+    ends = CALM_BEFORE_S + rng.uniform(25.0, 70.0)
+    replicas = rng.choice([1, 1, 2, 2, 3])
+    events = [
+        *_pushes(rng, apps, group, ends, staging=staging),
+        *_people(rng, apps, ends),
+        *_mishaps(rng, apps, replicas, ends),
+    ]
+    return Scenario(
+        seed=seed,
+        apps=apps,
+        first=tuple(first(rng, app, staging=staging) for app in apps),
+        replicas=replicas,
+        weather=_weather(rng),
+        skews_s=tuple(_skew(rng) for _ in range(replicas)),
+        requests_per_s=rng.choice([60, 120, 240]),
+        events=tuple(sorted(events, key=lambda event: event.at)),
+        chaos_ends=ends,
+    )
+
+
+def _weather(rng: Random) -> Weather:
+    """Each kind of mishap is absent in many seeds, so that the others can be told apart."""
+
+    def some(most: float) -> float:
+        return rng.choice([0.0, 0.0, 0.3, 1.0]) * most
+
+    return Weather(some(0.03), some(0.03), some(0.03), some(0.03), some(0.006), some(0.006))
+
+
+def _skew(rng: Random) -> float:
+    return rng.choice([0.0, 0.0, 0.0, rng.uniform(-2.0, 2.0), rng.uniform(-15.0, 15.0)])
+
+
+def _pushes(
+    rng: Random, apps: tuple[str, ...], group: tuple[str, ...], ends: float, *, staging: bool
+) -> Iterator[Event]:
+    number, at = 1, CALM_BEFORE_S + rng.uniform(0.0, 4.0)
+    while at < ends - 5.0 and number <= 5:
+        nature = rng.choices(NATURES, (4, 4, 2, 1, 1))[0]
+        for app in apps:
+            yield Event(at, "push", (push(rng, app, number, nature, group, staging=staging),))
+        number, at = number + 1, at + rng.choice([0.3, 3.0, 12.0, 20.0, 25.0])
+
+
+def _people(rng: Random, apps: tuple[str, ...], ends: float) -> Iterator[Event]:
+    for _ in range(rng.choice([0, 0, 1, 2, 4])):
+        what = rng.choice(
+            [
+                "abort",
+                "promote",
+                "hold",
+                "resume",
+                "roll_back",
+                "pin",
+                "unpin",
+                "freeze",
+                "thaw",
+                "edit",
+                "edit",
+                "scrawl",
+            ]
+        )
+        yield Event(rng.uniform(CALM_BEFORE_S + 3.0, ends), what, (rng.choice(apps), rng.random()))
+
+
+def _mishaps(rng: Random, apps: tuple[str, ...], replicas: int, ends: float) -> Iterator[Event]:
+    for _ in range(rng.choice([0, 1, 3, 6])):
+        at, machine = rng.uniform(CALM_BEFORE_S, ends), rng.randrange(replicas)
+        for_s = rng.choice([0.6, 2.0, 6.0, 20.0])
+        what = rng.choice(["kill", "pause", "cut", "cut", "clock", "instance", "silence", "count", "lie"])
+        if what in ("kill", "pause"):
+            yield Event(at, what, (machine, for_s))
+        elif what == "cut":
+            ways = ("gateway", "state repository", "store", "space", "runtime", "metrics")
+            yield Event(at, "cut", (machine, rng.choice(ways), for_s))
+        elif what == "clock":
+            yield Event(at, "clock", (machine, rng.choice([-10.0, -1.0, 1.0, 10.0, 40.0])))
+        else:
+            yield Event(at, what, (rng.choice(apps), for_s))
