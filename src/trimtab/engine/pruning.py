@@ -16,8 +16,8 @@ PAGE = 500
 """How many facts are read, or removed, at once."""
 OBJECTS_AT_ONCE = 1000
 """How many ended objects are looked at in one go; the next go takes the next ones."""
-MARK = "pruned"
-"""Name of the snapshot that says up to which fact all ends were followed."""
+MARK = "pruned/"
+"""With the kind of end, name of the snapshot that says up to which fact all ends of the kind were followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,23 @@ class Pruner:
         for prefix in ENDLESS:
             facts = self.store.facts(object_prefix=prefix, kinds=ROUTINE, limit=PAGE)
             gone += await self._prune([fact.seq for fact in facts if fact.at < before])
-        return gone + await self._follow_ends(before)
+        for kind in ENDS:
+            gone += await self._follow_ends(kind, before)
+        return gone
 
-    async def _follow_ends(self, before: float) -> int:
+    async def _follow_ends(self, kind: str, before: float) -> int:
         """Objects in the order in which they ended, from where the last go stopped."""
-        mark = self.store.snapshot(MARK)
+        mark = self.store.snapshot(MARK + kind)
         done = start = mark.seq if mark else 0
         gone = 0
-        for end in self.store.facts(after=start, kinds=ENDS, limit=OBJECTS_AT_ONCE):
+        for end in self.store.facts(after=start, kinds=(kind,), limit=OBJECTS_AT_ONCE):
             if end.at >= before:
                 break
             if has_ended(end):
                 gone += await self._forget(end.object)
             done = end.seq
         if done > start:
-            self.store.keep_snapshot(MARK, done, "")
+            self.store.keep_snapshot(MARK + kind, done, "")
         return gone
 
     async def _forget(self, object_id: ObjectId) -> int:

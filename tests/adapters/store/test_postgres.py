@@ -19,6 +19,7 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.store_sql import opening
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.adapters.store_sql.postgres import PostgresDatabase
+from trimtab.adapters.store_sql.postgres_errors import cannot_connect, explain, public
 from trimtab.adapters.store_sql.store import SqlStore
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.facts import PauseRequested, Recorded
@@ -315,6 +316,58 @@ def test_a_listener_says_when_it_hears_nothing_any_more(url: str) -> None:
     listener = store.listener()
     assert listener is not None
     cut(url)
-    assert code_of(lambda: [listener.heard() for _ in range(100)]) == "store-unreachable"
+
+    def hear_on() -> None:
+        while select.select([listener.fileno()], [], [], PATIENCE_S)[0]:
+            assert not listener.heard()
+
+    assert code_of(hear_on) == "store-unreachable"
     listener.close()
     store.close()
+
+
+# --- what errors mean ---
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "code"),
+    [
+        ("53100", "store-full"),
+        ("53300", "store-busy"),
+        ("55P03", "store-busy"),
+        ("40P01", "store-busy"),
+        ("57P01", "store-unreachable"),
+        ("08006", "store-unreachable"),
+        ("42501", "store-refused"),
+        ("25006", "store-unwritable"),
+        ("XX001", "store-corrupt"),
+        ("42P01", "store-failed"),
+    ],
+)
+def test_what_the_server_says_is_explained(sqlstate: str, code: str) -> None:
+    said = explain(psycopg.errors.lookup(sqlstate)("it is so\nLINE 1: SELECT"), "postgresql://db")
+    assert said.problem.code == code
+    assert said.problem.hint
+    assert str(said).startswith("postgresql://db: ")
+    assert "(it is so)" in said.problem.message
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:s%40cret@db:5432/shop", "postgresql://ann@db:5432/shop"),
+        (
+            "postgresql://a,b/shop?user=ann&password=s%40cret&sslmode=require",
+            "postgresql://a,b/shop?user=ann&sslmode=require",
+        ),
+        ("postgresql:///shop?host=%2Frun", "postgresql:///shop?host=%2Frun"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert public(url) == shown
+
+
+def test_a_password_is_not_repeated_by_what_the_driver_says() -> None:
+    for url in ("postgresql://ann:s%40cret@db/shop", "postgresql://db/shop?password=s%40cret"):
+        said = cannot_connect(psycopg.OperationalError("failed: s@cret is wrong"), url)
+        assert said.problem.message == "the store cannot be reached (failed: *** is wrong)"

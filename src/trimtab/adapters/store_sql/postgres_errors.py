@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import psycopg
 
@@ -59,8 +59,8 @@ def public(url: str) -> str:
         return "postgresql://..."
     place = parts.netloc.rpartition("@")[2]
     user = parts.netloc.rpartition("@")[0].partition(":")[0]
-    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in _SECRETS]
-    return urlunsplit((parts.scheme, f"{user}@{place}" if user else place, parts.path, urlencode(query), ""))
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name not in _SECRETS])
+    return f"{parts.scheme}://{user and f'{user}@'}{place}{parts.path}{query and f'?{query}'}"
 
 
 def explain(error: psycopg.Error, place: str) -> TrimtabError:
