@@ -182,7 +182,7 @@ class Engine:
         if self._sharing is not None:
             self._sharing.check_in(now)
         if self._lead is not None:
-            self._lead.keep(now, lambda work: self._spawn(self._acting, "lead", work))
+            self._lead.keep(now, self._begin_to_lead)
         self._store.look_again(self._idle.looked_at(), now)
         idle: list[ObjectId] = []
         urgent: list[ObjectId] = []
@@ -194,6 +194,14 @@ class Engine:
         self._agenda.queue(object_id for object_id in idle if object_id not in self._deciding)
         self._actions_wait = True
         self._poll_at = now + POLL_S
+
+    def _begin_to_lead(self, tell: Callable[[], Awaitable[None]]) -> None:
+        async def lead() -> None:
+            await tell()
+            self._poll_at = 0.0  # what nobody else may decide waits for this
+
+        if "lead" not in self._acting:
+            self._spawn(self._acting, "lead", lead)
 
     def _may_begin(self, object_id: ObjectId, now: float) -> bool:
         """Whether this controller should look at what is due; who may decide it is settled by the claim."""
