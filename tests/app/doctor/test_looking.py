@@ -124,7 +124,7 @@ def test_a_damaged_database(home: Home) -> None:
 
 def test_a_database_of_another_version(home: Home) -> None:
     other = sqlite3.connect(home.folder / "trimtab.db")
-    other.execute("INSERT INTO schema_version VALUES (99)")
+    other.execute("INSERT INTO schema_version (version) VALUES (99)")
     other.commit()
     other.close()
     assert "schema 99" in error(home, "database").what
