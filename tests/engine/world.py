@@ -20,6 +20,7 @@ from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
 from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.replicas import Lead
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
@@ -120,19 +121,34 @@ class World:
         self.requests_per_frame = 20
         self.highest_share_pct = 0.0
         self._owed: dict[Digest, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self.crashing: CrashingStore | None = None
 
     # --- the controller ---
 
-    def start(self, crash_at: int | None = None, *, after: bool = False, owner: str = "controller") -> Engine:
+    def start(
+        self,
+        crash_at: int | None = None,
+        *,
+        after: bool = False,
+        owner: str = "controller",
+        lead: Lead | None = None,
+    ) -> Engine:
         """A controller with nothing in its memory."""
         self.crashing = CrashingStore(self.store, crash_at, after=after)
-        engine = self.engine(self.crashing, owner)
-        self._task = asyncio.create_task(engine.run())
+        engine = self.engine(self.crashing, owner, lead)
+        self._tasks[owner] = asyncio.create_task(engine.run())
         return engine
 
-    def engine(self, store: Any, owner: str) -> Engine:
+    async def kill(self, owner: str) -> None:
+        """Nothing of the controller runs any more, and it lets go of nothing."""
+        held = [row.object for row in self.store.objects("") if row.owner == owner]
+        release, self.store.release_leases = self.store.release_leases, lambda *_: None  # type: ignore[method-assign]
+        await self._end(owner)
+        self.store.release_leases = release  # type: ignore[method-assign]
+        assert held == [row.object for row in self.store.objects("") if row.owner == owner]
+
+    def engine(self, store: Any, owner: str, lead: Lead | None = None) -> Engine:
         pipeline = Pipeline(
             self.source, self.processes, self.artifacts, load, self.folder / "workspaces", {"PATH": "/bin"}
         )
@@ -162,6 +178,7 @@ class World:
             },
             handlers={**pipeline.handlers(), **delivery.handlers()},
             owner=owner,
+            lead=lead,
         )
 
     def _retiring(self, environment: EnvironmentId) -> tuple[Digest, ...]:
@@ -169,11 +186,14 @@ class World:
         return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Crash):
-                await self._task
-            self._task = None
+        for owner in list(self._tasks):
+            await self._end(owner)
+
+    async def _end(self, owner: str) -> None:
+        task = self._tasks.pop(owner)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Crash):
+            await task
 
     # --- the world ---
 
