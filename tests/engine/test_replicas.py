@@ -18,7 +18,7 @@ APPS = [f"app/shop{number}" for number in range(40)]
 
 
 def controller(name: str) -> Controller:
-    return Controller(name, f"http://{name}", "1", "machine", 1, 0.0)
+    return Controller(name, f"http://{name}", "1", "machine", "/home", 1, 0.0)
 
 
 def lead(world: World, owner: str) -> Lead:

@@ -46,7 +46,7 @@ async def status(services: Wired) -> StatusView:
     apps = services.board().apps()
     places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
     instances = {str(place): await _instances(services, place) for place in places}
-    return StatusView(services.version, apps, services.troubles(), instances)
+    return StatusView(services.version, apps, services.troubles(), instances, services.controllers())
 
 
 @routes.get("/apps/{app}")

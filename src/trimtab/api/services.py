@@ -21,6 +21,7 @@ from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import Source
 from trimtab.ports.store import Store
 from trimtab.views.board import Board
+from trimtab.views.model import ControllerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Services:
     wake: Callable[[ObjectId], None]
     troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
     """What is wrong with the installation as a whole, now."""
+    controllers: Callable[[], tuple[ControllerView, ...]] = lambda: ()
+    """Who runs the installation."""
     _board: LiveBoard = field(init=False)
 
     def __post_init__(self) -> None:

@@ -21,10 +21,10 @@ from trimtab.adapters.git import configure_hooks
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
 from trimtab.app.folder import alongside, forget, found, only_one, remembered, tell, token_of
-from trimtab.app.identity import this_controller
+from trimtab.app.identity import ensure_ours, this_controller
 from trimtab.app.ports import open_ports
 from trimtab.app.troubles import troubles
-from trimtab.app.wiring import wire
+from trimtab.app.wiring import DATA_PLANE, wire
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import AppRegistered, Recorded
@@ -32,6 +32,8 @@ from trimtab.core.model.identity import app_object
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.engine.listening import listen
 from trimtab.engine.watch import StateWatch
+from trimtab.ports.store import Store
+from trimtab.views.model import ControllerView
 
 REMOTE = "trimtab"
 
@@ -68,7 +70,8 @@ class Trimtab:
         host, port = listening.getsockname()[:2]
         self.url, self._token = f"http://{host}:{port}", token_of(home)
         self.ports = open_ports(home, database)
-        self.me = this_controller(self.url, self.ports.clock.now())
+        self.me = this_controller(home, self.url, self.ports.clock.now())
+        ensure_ours(self.me, self.ports.store.controllers(), self.ports.clock.now())
         self.engine = wire(self.ports, home, self.me, self._be_found)
 
     async def serve(self, repository: Path | None) -> None:
@@ -88,6 +91,7 @@ class Trimtab:
             version=__version__,
             wake=self.engine.wake,
             troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
+            controllers=lambda: controllers(ports.store),
         )
         try:
             if repository is not None:
@@ -143,6 +147,16 @@ class Trimtab:
         verb = "add" if known.returncode else "set-url"
         await asyncio.to_thread(subprocess.run, [*git, verb, REMOTE, remote], check=True, capture_output=True)
         _say(f"Deploy {app} with: git push {REMOTE} main")
+
+
+def controllers(store: Store) -> tuple[ControllerView, ...]:
+    """Who has checked in, and who of them leads."""
+    plane = store.get(DATA_PLANE)
+    leader = plane.owner if plane is not None else None
+    return tuple(
+        ControllerView(c.url, c.version, c.host.partition("/")[0], c.pid, c.started_at, c.seen_at, c.owner == leader)
+        for c in store.controllers()
+    )
 
 
 class _Server(uvicorn.Server):

@@ -20,6 +20,8 @@ LEASE_S = 6.0
 CHECK_IN_S = 2.0
 GONE_S = 5.0
 """A controller that was not seen for this long is not reckoned with."""
+FORGOTTEN_S = 24 * 3600.0
+"""One that was not seen for this long does not come back under its name."""
 PATIENCE_S = 3.0
 """How long what is another's turn waits for that one."""
 
@@ -85,6 +87,8 @@ class Sharing:
             if other.owner != self.me.owner and self.is_gone(other):
                 log.warning("controller %s is gone; others go on with what it held", other.owner)
                 self.store.release_leases(other.owner)
+                self.store.check_out(other.owner)
+            elif now - other.seen_at > FORGOTTEN_S:
                 self.store.check_out(other.owner)
         self._alive = tuple(c.owner for c in known if now - c.seen_at < GONE_S and not self.is_gone(c))
 

@@ -67,6 +67,8 @@ class Controller:
     """Of its API."""
     version: str
     host: str
+    home: str
+    """The folder with everything else of the installation."""
     pid: int
     started_at: float
     seen_at: float = 0.0

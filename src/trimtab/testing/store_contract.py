@@ -470,8 +470,8 @@ def check_rows_are_listed_by_prefix_and_id(store: Store) -> None:
 
 def check_controllers_check_in_and_out(store: Store) -> None:
     assert store.controllers() == ()
-    ann = Controller(ANN, "http://ann:8080", "1.0", "host-a", 7, started_at=0.5)
-    bob = Controller(BOB, "http://bob:8080", "1.1", "host-b", 8, started_at=1.5)
+    ann = Controller(ANN, "http://ann:8080", "1.0", "host-a", "/home", 7, started_at=0.5)
+    bob = Controller(BOB, "http://bob:8080", "1.1", "host-b", "/home", 8, started_at=1.5)
     for controller, now in ((bob, 2.0), (ann, 3.0)):
         store.check_in(controller, now)
     assert store.controllers() == (replace(ann, seen_at=3.0), replace(bob, seen_at=2.0))

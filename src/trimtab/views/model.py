@@ -215,6 +215,20 @@ class InstanceView:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerView:
+    """One controller of the installation. Times are seconds since the epoch."""
+
+    url: str
+    version: str
+    host: str
+    pid: int
+    started_at: float
+    seen_at: float
+    leads: bool
+    """It moves the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """Everything `trimtab status` shows."""
 
@@ -223,3 +237,5 @@ class StatusView:
     problems: tuple[Problem, ...] = ()
     instances: Mapping[str, tuple[InstanceView, ...]] = field(default_factory=dict)
     """For each environment (`app/name`)."""
+    controllers: tuple[ControllerView, ...] = ()
+    """All that run, and those that did not say that they stopped (see `seen_at`)."""

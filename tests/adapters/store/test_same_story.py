@@ -126,7 +126,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(owner=owners, here=st.booleans())
     def come_and_go(self, owner: str, here: bool) -> None:
-        described = Controller(owner, "http://here", "1.0", "host", 1, 0.5)
+        described = Controller(owner, "http://here", "1.0", "host", "/home", 1, 0.5)
         self.both(lambda store: store.check_in(described, self.now) if here else store.check_out(owner))
 
     @rule(owner=owners)

@@ -39,6 +39,8 @@ _PATIENT_WITH_PINGS = (
 )
 """Envoy asks every second whether we are still there."""
 
+_STREAMS_END_WITHIN_S = 0.5
+
 LayerOf = Callable[[Mapping[EnvironmentId, Granted]], Mapping[str, int]]
 """The runtime keys that put the shares in force."""
 
@@ -55,11 +57,13 @@ class LeaseServer:
         self._granted: dict[EnvironmentId, Granted] = {}
         self._streams: set[asyncio.Event] = set()
         self._pushes = 0
+        self._is_closing = False
         self._expiry: asyncio.TimerHandle | None = None
         self._server: grpc.aio.Server | None = None
 
     async def start(self, socket_path: str) -> None:
         """Listen on a unix socket; a socket that a dead controller left there is replaced."""
+        self._is_closing = False
         self._server = grpc.aio.server(options=_PATIENT_WITH_PINGS)
         self._server.add_generic_rpc_handlers((_Handler(self._stream),))
         self._server.add_insecure_port(f"unix:{socket_path}")
@@ -69,9 +73,11 @@ class LeaseServer:
         """Stop renewing. Shares in force end by their own time in Envoy."""
         if self._expiry is not None:
             self._expiry.cancel()
-        self._granted = {}
+        self._granted, self._is_closing = {}, True
+        for stream in self._streams:
+            stream.set()
         if self._server is not None:
-            await self._server.stop(grace=None)
+            await self._server.stop(grace=_STREAMS_END_WITHIN_S)
             self._server = None
 
     def grant(self, environment: EnvironmentId, lease: str, share: Share) -> None:
@@ -108,6 +114,8 @@ class LeaseServer:
             while True:
                 await pushed.wait()
                 pushed.clear()
+                if self._is_closing:
+                    return
                 yield self._response()
         finally:
             reader.cancel()

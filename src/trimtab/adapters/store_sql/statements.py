@@ -144,12 +144,13 @@ WHERE id = :id AND :fence = (SELECT fence FROM objects WHERE objects.id = outbox
 # --- who else is here ---
 
 CHECK_IN = """
-INSERT INTO controllers (owner, url, version, host, pid, started_at, seen_at)
-VALUES (:owner, :url, :version, :host, :pid, :started_at, :seen_at)
+INSERT INTO controllers (owner, url, version, host, home, pid, started_at, seen_at)
+VALUES (:owner, :url, :version, :host, :home, :pid, :started_at, :seen_at)
 ON CONFLICT (owner) DO UPDATE SET
     url = excluded.url,
     version = excluded.version,
     host = excluded.host,
+    home = excluded.home,
     pid = excluded.pid,
     started_at = excluded.started_at,
     seen_at = excluded.seen_at
@@ -157,7 +158,7 @@ ON CONFLICT (owner) DO UPDATE SET
 
 CHECK_OUT = "DELETE FROM controllers WHERE owner = :owner"
 
-CONTROLLERS = "SELECT owner, url, version, host, pid, started_at, seen_at FROM controllers ORDER BY owner"
+CONTROLLERS = "SELECT owner, url, version, host, home, pid, started_at, seen_at FROM controllers ORDER BY owner"
 
 # --- what was folded, and what may go ---
 

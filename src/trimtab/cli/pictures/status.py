@@ -30,10 +30,12 @@ from trimtab.cli.pictures.words import (
 from trimtab.cli.plain import clean, instance_name
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import short
-from trimtab.core.say import count
-from trimtab.views.model import AppView, EnvironmentView, InstanceView, RunView, StatusView
+from trimtab.core.say import count, duration
+from trimtab.views.model import AppView, ControllerView, EnvironmentView, InstanceView, RunView, StatusView
 
 NO_APP = "no application yet: push to Trimtab's Git remote, or add one with `trimtab apps add NAME`"
+SILENT_S = 6.0
+"""A controller checks in every two seconds."""
 GUIDE_CELLS = 8
 """How far the tree's lines push an environment's details to the right."""
 
@@ -41,9 +43,22 @@ GUIDE_CELLS = 8
 def status_picture(view: StatusView, now: float, width: int) -> RenderableType:
     """All applications, one tree each."""
     problems = [problem_lines(problem) for problem in view.problems]
+    if len(view.controllers) > 1:
+        problems.append(_controllers(view.controllers, now))
     if not view.apps:
         return Group(*problems, Text(NO_APP, style=DIM))
     return Group(*problems, *(_app_tree(app, view, now, width) for app in view.apps))
+
+
+def _controllers(controllers: Sequence[ControllerView], now: float) -> Text:
+    """``controllers: http://127.0.0.1:7070 leads, http://127.0.0.1:7071, http://127.0.0.1:7072 silent for 12 s``"""
+    return Text("controllers: ", style=DIM).append(", ".join(_controller(one, now) for one in controllers))
+
+
+def _controller(one: ControllerView, now: float) -> str:
+    silent_s = now - one.seen_at
+    state = f" silent for {duration(silent_s)}" if silent_s > SILENT_S else " leads" if one.leads else ""
+    return f"{clean(one.url)}{state}"
 
 
 def app_head(app: AppView, now: float) -> Text:

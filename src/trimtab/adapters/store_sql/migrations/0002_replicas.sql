@@ -9,6 +9,7 @@ CREATE TABLE controllers (
     url TEXT NOT NULL,
     version TEXT NOT NULL,
     host TEXT NOT NULL,
+    home TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started_at DOUBLE PRECISION NOT NULL,
     seen_at DOUBLE PRECISION NOT NULL
