@@ -39,7 +39,10 @@ from trimtab.core.model.traffic import ArmCounts, Endpoint, Instance, PairCounts
 from trimtab.core.stats.histogram import Histogram, bucket_of
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts
+from trimtab.engine.replicas import Lead, Sharing
+from trimtab.ports.store import Controller
 
+ME = Controller("benchmark", "http://127.0.0.1", "0", "here", "/", 1, 0.0)
 CANDIDATE, STABLE, BEFORE = f"sha256:{'c' * 64}", f"sha256:{'5' * 64}", f"sha256:{'b' * 64}"
 ENDLESS = StrategySpec(steps=(RolloutStep(5.0, hold_s=1e9),), deadline_s=1e9)
 
@@ -83,6 +86,9 @@ class World:
             return TrafficReading(STABLE, endpoints=endpoints)
         lease = f"rollout/{environment}/1/0"
         return TrafficReading(STABLE, CANDIDATE, lease, Share(5.0), endpoints=endpoints)
+
+    async def lead(self, fence: int) -> None:
+        """Taken."""
 
     async def lease(self, environment: EnvironmentId, lease: str, share: Share, fence: int) -> None:
         """Granted."""
@@ -200,7 +206,9 @@ def controller(folder: Path, *, rolling: bool) -> tuple[Engine, Punctual, Sqlite
             "rollout": rollouts,
         },
         handlers={},
-        owner="benchmark",
+        owner=ME.owner,
+        lead=Lead("gateway/local", store, world, ME.owner),
+        sharing=Sharing(store, ME),
     )
     return engine, rollouts, store
 
@@ -226,7 +234,7 @@ def idle(folder: Path, apps: int, seconds: float) -> dict[str, float]:
     asyncio.run(_until_all_were_seen(engine, store, 2 * apps))
     once_s = time.process_time() - before
     engine, _, again = controller(folder, rolling=False)
-    spent_s = asyncio.run(_run(engine, 1.0, seconds)) if seconds else 0.0
+    spent_s = asyncio.run(_run(engine, 4.0, seconds)) if seconds else 0.0
     for opened in (store, again):
         opened.close()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -240,7 +248,7 @@ async def _until_all_were_seen(engine: Engine, store: SqliteStore, objects: int)
         await asyncio.sleep(0.1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert len(store.objects("")) == objects
+    assert len(store.objects("app/")) + len(store.objects("env/")) == objects
 
 
 def rollouts(folder: Path, count: int, seconds: float) -> dict[str, float]:
@@ -250,7 +258,7 @@ def rollouts(folder: Path, count: int, seconds: float) -> dict[str, float]:
 
     async def watch() -> float:
         running = asyncio.create_task(engine.run())
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(3.0)
         punctual.lags_s.clear()
         before = time.process_time()
         await asyncio.sleep(seconds)

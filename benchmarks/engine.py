@@ -7,7 +7,8 @@ made heavier: besides the evidence it records a fact for the environment and sto
 before the tick and taking the action out of the outbox after it are not timed. After each pair comes the limit to
 compare with: a transaction of nothing but one INSERT of the state's bytes, into a file of its own in the same folder.
 
-Then 100, 1,000 and 10,000 idle applications and 1,000 rollouts at once, see `_engine_scale`.
+Then 100, 1,000 and 10,000 idle applications and 1,000 rollouts at once, see `_engine_scale`. The whole run also opens a
+log of a million facts, see `_log`.
 
     python -m benchmarks.engine [--quick] [--json] [--folder FOLDER]
 """
@@ -29,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import _engine_scale
+from benchmarks import _engine_scale, _log
 from benchmarks._report import finish
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.codec import StateMemory, decode_state, encode_action, encode_state
@@ -177,8 +178,8 @@ def measure(folder: Path, ticks: int) -> dict[str, float]:
 
 def at_scale(folder: Path, quick: bool) -> dict[str, float]:
     """Many applications, each measurement in a process of its own (their memory is told apart)."""
-    idle = {apps: part(folder, "idle", apps, 5.0 if apps == 10_000 else 0.0) for apps in (100, 1_000, 10_000)}
-    rolling = part(folder, "rollouts", 1_000, 6.0 if quick else 30.0)
+    idle = {apps: part(folder, "idle", apps, 4.0 if apps == 10_000 else 0.0) for apps in (100, 1_000, 10_000)}
+    rolling = part(folder, "rollouts", 1_000, 5.0 if quick else 30.0)
     return {
         "idle_10k_apps_core_pct": idle[10_000]["core_pct"],
         "idle_10k_apps_mb": idle[10_000]["mb"],
@@ -211,7 +212,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="benchmark-") as folder:
         tick = measure(Path(folder), 600 if options.quick else 15_000)
-        finish({**tick, **at_scale(Path(folder), options.quick)}, options.json)
+        log = {} if options.quick else _log.measure(Path(folder) / "log.db", 1_000_000)
+        finish({**tick, **at_scale(Path(folder), options.quick), **log}, options.json)
 
 
 if __name__ == "__main__":

@@ -69,17 +69,19 @@ class Ledger:
         asked = "".join(f"{head}:{desired_path(environment)}\n" for environment in environments)
         if not asked:
             return {}
-        rest = (await self._repository.git("cat-file", "--batch", stdin=os.fsencode(asked))).stdout
+        answer = (await self._repository.git("cat-file", "--batch", "--buffer", stdin=os.fsencode(asked))).stdout
         found: dict[EnvironmentId, bytes] = {}
+        begin = 0
         for environment in environments:
-            header, _, rest = rest.partition(b"\n")
-            fields = header.split(b" ")
+            end = answer.index(b"\n", begin)
+            fields = answer[begin:end].split(b" ")
+            begin = end + 1
             if len(fields) != 3 or not fields[2].isdigit():
                 continue  # missing
             size = int(fields[2])
             if fields[1] == b"blob":
-                found[environment] = rest[:size]
-            rest = rest[size + 1 :]
+                found[environment] = answer[begin : begin + size]
+            begin += size + 1
         return found
 
     def _parse(self, environment: EnvironmentId, content: bytes, commit: str, author: str, subject: str) -> Desired:
