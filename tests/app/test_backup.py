@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.git import GitSource, GitStateRepository
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.instance_set import InstanceBook
+from trimtab.adapters.store_sql import inspection
+from trimtab.adapters.store_sql.opening import open_store
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.app.backup import backup, contents, restore
 from trimtab.app.backup.archive import HEAD, LIST
+from trimtab.app.doctor import examine
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model import facts as f
 
@@ -59,6 +63,7 @@ def test_what_is_written_is_private_and_says_of_what_it_is(home: Home, file: Pat
 
 def test_what_is_put_back_is_what_was_there(home: Home, file: Path, tmp_path: Path) -> None:
     home.process("step/shop/1/test/1", phase="running", supervisor="1", pid="1", boot="x", started_at="5")
+    home.store.claim("app/shop", "somebody", 2.0, 1e12)
     backup(home.folder, file)
     again = tmp_path / "again"
     again.mkdir()
@@ -68,7 +73,9 @@ def test_what_is_put_back_is_what_was_there(home: Home, file: Path, tmp_path: Pa
     assert stat.S_IMODE(again.stat().st_mode) == 0o700
     assert (again / "schema.json").exists()
     assert (again / "token").read_text() == (home.folder / "token").read_text()
-    assert SqliteStore(again / "trimtab.db").facts() == home.store.facts()
+    store = SqliteStore(again / "trimtab.db")
+    assert store.facts() == home.store.facts()
+    assert store.claim("app/shop", "another", 3.0, 6.0) is not None, "who held the original holds nothing of it"
 
     async def look() -> None:
         assert await GitSource(again / "git").apps() == ("empty", APP)
@@ -260,13 +267,20 @@ def test_no_file_is_written_through_a_link(home: Home, file: Path, tmp_path: Pat
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize("field", ["format", "schema"])
-def test_a_newer_backup_is_refused(home: Home, file: Path, tmp_path: Path, field: str) -> None:
+def test_a_backup_of_a_newer_schema_is_refused(
+    home: Home, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(home.folder, file)
+    monkeypatch.setattr(inspection, "migrations", lambda: ())
+    refused(file, tmp_path, "store-newer")
+
+
+def test_a_backup_of_a_newer_format_is_refused(home: Home, file: Path, tmp_path: Path) -> None:
     backup(home.folder, file)
     with tarfile.open(file) as tar:
         head = json.load(tar.extractfile(HEAD) or io.BytesIO())
         listed = json.load(tar.extractfile(LIST) or io.BytesIO())
-    text = json.dumps({**head, field: 99}).encode()
+    text = json.dumps({**head, "format": 99}).encode()
     listed[HEAD] = hashlib.sha256(text).hexdigest()
     rewritten(file, {HEAD: text, LIST: json.dumps(listed).encode()})
     refused(file, tmp_path, "backup-newer")
@@ -276,3 +290,37 @@ def test_what_is_no_backup_is_refused(file: Path, tmp_path: Path) -> None:
     for content in (b"", b"hello", gzip.compress(b"hello"), os.urandom(5000)):
         file.write_bytes(content)
         refused(file, tmp_path, "backup-damaged")
+
+
+def test_a_database_on_a_server_goes_into_the_file_and_back(home: Home, file: Path, tmp_path: Path, empty: str) -> None:
+    backup(home.folder, file)
+    facts = home.store.facts()
+    made = restore(file, tmp_path / "on-a-server", database=empty)
+    folder = Path(made.home)
+    assert not (folder / "trimtab.db").exists()
+    store = open_store(empty)
+    assert store.facts() == facts
+    assert store.objects("") == home.store.objects("")
+    store.append([f.Recorded("app/shop", f.AppRegistered(), at=3.0)], 3.0)
+    with pytest.raises(TrimtabError) as error:
+        restore(file, tmp_path / "again", database=empty)
+    assert code_of(error) == "not-empty"
+    assert [each.severity for each in examine(folder, ["database", "engine"])] == ["note", "ok"]
+
+    backup(folder, file)
+    restore(file, tmp_path / "back")
+    assert SqliteStore(tmp_path / "back" / "trimtab.db").facts() == store.facts()
+    assert not (tmp_path / "back" / "database").exists(), "two installations must not work on one database"
+    store.close()
+
+
+@pytest.fixture
+def empty(postgres_url: str) -> Iterator[str]:
+    """A schema of its own on a PostgreSQL server."""
+    import psycopg
+
+    name = f"backup_{os.getpid()}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(f"CREATE SCHEMA {name}")
+        yield f"{postgres_url}?options=-csearch_path%3D{name}"
+        server.execute(f"DROP SCHEMA {name} CASCADE")

@@ -5,10 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.world import LONG_CANARY, World, users, wait_for
-from trimtab.views.model import RolloutView
+from trimtab.app.backup import backup, contents
+from trimtab.app.backup.archive import Writer
+
+PIPELINE = "pipeline: {build: mkdir -p out && date > out/built}"
 
 
 def trimtab(*words: str, cwd: Path) -> str:
@@ -19,47 +26,72 @@ def trimtab(*words: str, cwd: Path) -> str:
     return done.stdout
 
 
-def test_a_backup_in_the_middle_of_a_rollout_goes_on_elsewhere(world: World) -> None:
-    pipeline = "pipeline: {build: mkdir -p out && date > out/built}"
-    world.plant(pipeline=pipeline)
-    world.up()
-    first = world.ended(world.push(version=1)).release
-    world.configure(strategy=LONG_CANARY, pipeline=pipeline)
-    file = world.folder / "backup.tar.gz"
-    with users(world.url) as answers:
-        second = world.push(version=2)
-        world.observing(second)
-        wait_for(lambda: answers.versions["version 2"] > 0, why="the canary gets traffic")
-        trimtab("backup", str(file), "--home", str(world.home), cwd=world.folder)
-        world.client.steer("shop", "production", "abort")  # after its moment: the backup knows nothing of it
-        world.ended(second)
-    assert not answers.bad, "nobody notices a backup"
-    history = [entry.summary for entry in world.client.history("shop", limit=1000)]
-    log = world.desired_log()
-    world.down()
-
-    elsewhere = World(world.folder / "elsewhere", port=world.port, api_port=world.api_port)
+@contextmanager
+def restored(world: World, file: Path, name: str) -> Iterator[World]:
+    """What the file holds, in another folder, and up."""
+    elsewhere = World(world.folder / name, port=world.port, api_port=world.api_port)
     elsewhere.folder.mkdir()
     shutil.copytree(world.repository, elsewhere.repository)
     try:
         trimtab("restore", str(file), "--home", str(elsewhere.home), cwd=elsewhere.repository)
         elsewhere.up()
+        yield elsewhere
+    finally:
+        elsewhere.down()
+
+
+def canary_under_way(world: World) -> tuple[str, str, str]:
+    """The stable release, and the candidate with its commit."""
+    world.plant(pipeline=PIPELINE)
+    world.up()
+    first = world.ended(world.push(version=1)).release
+    world.configure(strategy=LONG_CANARY, pipeline=PIPELINE)
+    commit = world.push(version=2)
+    return first, world.observing(commit).release, commit
+
+
+def test_a_backup_in_the_middle_of_a_rollout_goes_on_elsewhere(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _, second = canary_under_way(world)
+    early, late = world.folder / "early.tar.gz", world.folder / "late.tar.gz"
+    with users(world.url) as answers:
+        wait_for(lambda: answers.versions["version 2"] > 0, why="the canary gets traffic")
+        trimtab("backup", str(early), "--home", str(world.home), cwd=world.folder)
+        history = [entry.summary for entry in world.client.history("shop", limit=1000)]
+        log = world.desired_log()
+        _backup_while_it_is_aborted(world, late, second, monkeypatch)
+    assert not answers.bad, "nobody notices a backup"
+    assert len(world.desired_log()) > len(log)
+    world.down()
+
+    with restored(world, early, "elsewhere") as elsewhere:
         assert elsewhere.production.live == first
         with users(elsewhere.url) as answers:
             wait_for(lambda: answers.versions["version 1"] > 50, why="the live release serves")
             wait_for(lambda: answers.versions["version 2"] > 5, why="the canary has its share again")
         known = [entry.summary for entry in elsewhere.client.history("shop", limit=1000)]
-        assert known[: len(known) // 2] == history[: len(known) // 2]
-        assert elsewhere.desired_log() == log[:-1], "but for the abort's commit"
+        assert known[: len(history) // 2] == history[: len(history) // 2]
+        assert elsewhere.desired_log() == log
         elsewhere.client.steer("shop", "production", "promote")
-        assert _ended(elsewhere, second).status == "promoted"
-        third = elsewhere.push(version=3)
-        elsewhere.observing(third)
-    finally:
-        elsewhere.down()
+        rollout = elsewhere.ended(second)
+        assert (rollout.status, rollout.number) == ("promoted", 2), "the same rollout, not another one"
+
+    with restored(world, late, "late") as elsewhere:
+        rollout = elsewhere.ended(second)
+        assert (rollout.status, rollout.number) == ("superseded", 2), "Git is right, which was read after the database"
+        elsewhere.live(first)
+        with users(elsewhere.url) as answers:
+            wait_for(lambda: answers.versions["version 1"] > 50, why="the live release serves")
+        assert answers.versions["version 2"] == 0
 
 
-def _ended(world: World, commit: str) -> RolloutView:
-    rollout = world.ended(commit)
-    assert rollout.number == 2, "the same rollout, not another one"
-    return rollout
+def _backup_while_it_is_aborted(world: World, file: Path, commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rollout ends just after the moment of the database: the copied state repository does, the database not."""
+    add_small = contents.add_small
+
+    def first_abort(writer: Writer, home: Path) -> None:
+        world.client.steer("shop", "production", "abort")
+        world.ended(commit)
+        add_small(writer, home)
+
+    monkeypatch.setattr(contents, "add_small", first_abort)
+    backup(world.home, file)

@@ -29,9 +29,12 @@ def doctor(world: World, *checks: str) -> list[Finding]:
 
 def says(world: World, check: str, *words: str) -> None:
     """The check finds something with these words."""
-    found = wait_for(lambda: doctor(world, check), why=f"{check} finds {words}")
-    text = " ".join(f"{each.what} {each.why} {each.do}" for each in found)
-    assert all(word in text for word in words), text
+
+    def look() -> bool:
+        text = " ".join(f"{each.what} {each.why} {each.do}" for each in doctor(world, check))
+        return all(word in text for word in words)
+
+    wait_for(look, why=f"{check} finds {words}")
 
 
 def exit_code(world: World) -> int:
@@ -60,7 +63,7 @@ def test_faults_of_processes_and_what_is_said_of_them(world: World) -> None:
     world.up()
     world.ended(world.push(version=1))
     assert wait_for(lambda: doctor(world) == [], why="all is well")
-    assert exit_code(world) == 0
+    wait_for(lambda: exit_code(world) == 0, why="the command says so, too")
 
     assert world.controller is not None
     with paused(psutil.Process(world.controller.pid)):

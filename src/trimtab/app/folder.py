@@ -51,7 +51,7 @@ def alongside(home: Path) -> Iterator[None]:
 def is_held(home: Path) -> bool:
     """Whether a controller holds the folder. Looks with a shared lock, so that two who look do not see each other."""
     try:
-        handle = os.open(home / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(home / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

@@ -37,10 +37,11 @@ def backup(file: Path, home: str | None, force: bool, as_json: bool) -> None:
 )
 @_FILE
 @HOME
-def restore(file: Path, home: str | None, as_json: bool) -> None:
+@click.option("--database", metavar="URL", help="An empty PostgreSQL database to put the store into [a file in DIR].")
+def restore(file: Path, home: str | None, database: str | None, as_json: bool) -> None:
     """Into a folder that is missing or empty; all of FILE is verified before anything is touched. `trimtab up` goes on
     from there: it starts what was live, and lays its routes."""
     from trimtab.app.backup import restore as put_back
 
-    made = put_back(file, named_home(home) or here(Path.cwd()), say)
+    made = put_back(file, named_home(home) or here(Path.cwd()), say, database)
     show(made, lambda _, __: backup_picture(made, "restored"), as_json=as_json)

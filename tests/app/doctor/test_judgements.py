@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trimtab import __version__
-from trimtab.adapters.store_sql.inspection import Overdue, Undone
+from trimtab.adapters.store_sql.inspection import Overdue, Schemas, Undone
 from trimtab.app.doctor import (
     backup,
     clock,
@@ -25,7 +25,7 @@ from trimtab.app.doctor import (
     programs,
 )
 from trimtab.core.errors import Problem
-from trimtab.core.model.facts import Change
+from trimtab.core.model.facts import ActionFailed, Change, Recorded
 from trimtab.core.model.traffic import Endpoint
 from trimtab.ports.processes import ProcessStatus
 from trimtab.views.findings import Finding
@@ -66,6 +66,7 @@ CONTROLLER = controller.Controller(
         ({"is_running": False, "left_behind": False}, "warning", "go on without it", "trimtab up"),
         ({"is_running": False, "left_behind": False, "serving": 0}, "note", "is stopped", "trimtab up"),
         ({"pid": None}, "ok", "cannot be named", ""),
+        ({"others": 2}, "ok", "with 2 others beside it", ""),
     ],
 )
 def test_controller(changes: dict[str, object], severity: str, says: str, do: str) -> None:
@@ -225,9 +226,18 @@ def test_engine() -> None:
     assert [each.severity for each in engine.judge([stuck], undone, NOW, False)] == ["note"]
 
 
+def test_actions_that_fail_again_and_again() -> None:
+    failed = ActionFailed("k", "StartInstances", Problem("no-free-port", "no port is free", "stop some"))
+    facts = [Recorded("env/shop/production", failed, at=NOW - 60 * number) for number in range(12)]
+    found = only(engine.judge_failures(facts, NOW))
+    assert "StartInstances for env/shop/production failed 10 times within 10 min." in found.what
+    assert (found.why, found.do) == ("The last time: no port is free.", "stop some")
+    assert not list(engine.judge_failures(facts[:2], NOW))
+
+
 # --- database, disk, clock ---
 
-DATABASE = database.Database(Path("/x/trimtab.db"), 3, 3, "", False, 1000)
+DATABASE = database.Database("/x/trimtab.db", Schemas(3, 3, 3), "", False, 1000)
 
 
 @pytest.mark.parametrize(
@@ -236,8 +246,9 @@ DATABASE = database.Database(Path("/x/trimtab.db"), 3, 3, "", False, 1000)
         ({}, "ok", "it is sound"),
         ({"damage": None}, "ok", "too large to look at all of it"),
         ({"damage": "row 5 missing"}, "error", "row 5 missing"),
-        ({"schema": 4}, "error", "schemas up to 3"),
-        ({"schema": 2}, "note", "brings it to 3"),
+        ({"schemas": Schemas(4, 3, 4)}, "error", "schemas up to 3"),
+        ({"schemas": Schemas(2, 3, 2)}, "note", "brings it to 3"),
+        ({"schemas": Schemas(4, 3, 2)}, "ok", "has schema 4"),
         ({"is_locked": True}, "error", "locked"),
         ({"log_bytes": 300_000_000}, "warning", "300 MB"),
     ],

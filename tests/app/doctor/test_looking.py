@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.app.doctor import examination as module
 from trimtab.app.doctor import examine
 from trimtab.app.doctor.place import Place
+from trimtab.app.process import is_paused
 from trimtab.app.troubles import troubles
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
@@ -88,6 +90,14 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     assert not [each for each in findings if "could not be made" in each.what]
 
 
+def test_a_folder_that_is_not_for_us(home: Home) -> None:
+    def refused(_: Place) -> list[Finding]:
+        raise PermissionError(13, "Permission denied", "/x/lock")
+
+    [said] = examine(home.folder, ["disk"], {"disk": refused})
+    assert "/x/lock is not for this user" in said.what
+
+
 def test_a_check_that_breaks_or_hangs_is_a_finding(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_S", 0.2)
     leave = threading.Event()
@@ -116,6 +126,7 @@ def test_a_damaged_database(home: Home) -> None:
     path.write_bytes(content)
     said = error(home, "database")
     assert "damaged" in said.what
+    assert {each.severity for each in found(home, "engine")} <= {"note"}, "each fault is said once"
     path.write_bytes(b"hello")
     assert "damaged or not a store" in error(home, "database").what
     path.unlink()
@@ -233,6 +244,26 @@ def test_a_controller_that_does_not_answer(running: Home, monkeypatch: pytest.Mo
         running.answering(f"http://127.0.0.1:{silent.getsockname()[1]}", os.getpid())
         assert "does not answer" in error(running, "controller").what
     assert "nobody listens" in error(running, "controller").what
+
+
+def test_controllers_that_joined(running: Home) -> None:
+    """This process holds the folder; another one has joined it."""
+    code = "import sys\nfrom pathlib import Path\nfrom trimtab.app.folder import alongside\n"
+    code += "with alongside(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code, str(running.folder)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        other.stdout.readline()
+        assert Place(running.folder, 0.0).controllers == (os.getpid(), other.pid)
+        other.send_signal(signal.SIGSTOP)
+        while not is_paused(other.pid):
+            time.sleep(0.01)
+        said = error(running, "controller")
+        other.send_signal(signal.SIGCONT)
+        other.stdin.close()
+    assert f"process {other.pid}) is paused" in said.what
+    assert "takes over" in said.why
 
 
 def test_git(running: Home) -> None:

@@ -32,6 +32,8 @@ class UnixHttp:
             for _ in range(_ATTEMPTS - 1):
                 try:
                     return await self._exchange(method, target)
+                except TimeoutError:
+                    raise  # it is there and does not answer: asking again would only take as long again
                 except OSError:
                     continue
             return await self._exchange(method, target)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from trimtab.adapters.store_sql import statements
-from trimtab.adapters.store_sql.database import Row
+from trimtab.adapters.store_sql.database import Database, Row
 from trimtab.adapters.store_sql.migrate import migrations
 from trimtab.adapters.store_sql.sqlite import explain
-from trimtab.codec import decode_fact
+from trimtab.codec import read_fact
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
@@ -23,11 +24,18 @@ _LOCK_WAIT_S = 1.0
 _STEPS = 10_000
 """After how many of the database's instructions the time is looked at."""
 
-_FACTS = statements.read_facts(of_objects=False, kinds=0, newest_first=False)
 _OVERDUE = "SELECT id, wake_at, owner, lease_until FROM objects WHERE wake_at <= :before ORDER BY wake_at LIMIT :limit"
 _UNDONE = "SELECT object, kind, attempts, due_at FROM outbox ORDER BY due_at LIMIT :limit"
 _MOMENTS = "SELECT at FROM facts ORDER BY seq DESC LIMIT :limit"
 _LEASED = "SELECT MAX(lease_until) FROM objects"
+
+
+class Schemas(NamedTuple):
+    """Of the database; the newest that this version of Trimtab knows; the oldest that the database needs of it."""
+
+    found: int
+    known: int
+    needed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,71 +58,56 @@ class Undone:
     due_at: float
 
 
-class Inspection:
-    """One reading of a SQLite store, for the thread that made it, until `within_s` are over.
+class Inspection(ABC):
+    """One reading of a store, for the thread that made it.
 
-    Every method raises `TrimtabError`: what the store raises, and `store-slow` when the time is over.
+    Every method raises `TrimtabError`: what the store raises, and `store-slow` when there is no time left.
     """
 
-    def __init__(self, path: Path, within_s: float) -> None:
-        self._path = path
-        self._deadline = time.monotonic() + within_s
-        if not path.is_file():
-            raise failure("store-missing", "there is no database", "`trimtab up` makes one", str(path))
-        # Without a log beside it nobody writes, and SQLite would have to make files to find that out.
-        self._is_open = path.with_name(f"{path.name}-wal").exists()
-        how = "mode=ro" if self._is_open else "mode=ro&immutable=1"
-        try:
-            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_LOCK_WAIT_S)
-        except sqlite3.DatabaseError as error:
-            raise explain(error, path) from error
-        self._connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS)
+    place: str
+    """Where the database is, for messages: a path, or a URL without its password."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._connection.close()
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """All rows that the statement gives."""
 
     # --- the database itself ---
 
-    def schemas(self) -> tuple[int, int]:
-        """The schema of the database, and the newest that this version of Trimtab knows."""
+    def schemas(self) -> Schemas:
         [(found,)] = self._read(statements.SCHEMA_VERSION)
-        return int(found), len(migrations())
+        known = len(migrations())
+        # An older database has no column that could say what it needs, and needs nothing that is not known.
+        [(needed,)] = self._read(statements.NEEDED, {"known": known}) if found > known else [(found,)]
+        return Schemas(int(found), known, int(needed))
 
     def damage(self) -> str:
-        """What the database's own check complains about; empty when it is sound."""
-        [(found,)] = self._read("PRAGMA quick_check(1)")
-        return "" if found == "ok" else str(found)
+        """What the database's own check complains about; empty when it is sound, or checks itself."""
+        return ""
 
     def is_locked(self) -> bool:
         """Whether somebody has held the right to write for longer than any transaction of Trimtab takes."""
-        if not self._is_open:
-            return False
-        try:
-            writer = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=_LOCK_WAIT_S)
-        except sqlite3.DatabaseError as error:
-            raise explain(error, self._path) from error
-        writer.isolation_level = None
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-            writer.execute("ROLLBACK")
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                return True
-            raise explain(error, self._path) from error
-        finally:
-            writer.close()
         return False
 
     # --- what is in it ---
 
-    def facts(self, after: int, limit: int) -> tuple[Recorded, ...]:
-        """Facts by sequence number."""
-        rows = self._read(_FACTS, {"after": after, "limit": limit})
+    def facts(
+        self, *, after: int = 0, limit: int, kinds: Collection[str], newest_first: bool = False
+    ) -> tuple[Recorded, ...]:
+        """Facts of these kinds by sequence number; newest first: `after` is ignored."""
+        statement = statements.read_facts(of_objects=False, kinds=len(kinds), newest_first=newest_first)
+        named = {f"kind{number}": kind for number, kind in enumerate(kinds)}
+        rows = self._read(statement, {"after": 0 if newest_first else after, "limit": limit, **named})
         return tuple(
-            Recorded(object_id, decode_fact(kind, body), reason, actor, key, seq, at)
+            Recorded(object_id, read_fact(kind, body), reason, actor, key, seq, at)
             for seq, at, object_id, kind, body, reason, actor, key in rows
         )
 
@@ -135,6 +128,50 @@ class Inspection:
         [(until,)] = self._read(_LEASED)
         return None if until is None else float(until)
 
+
+class SqliteInspection(Inspection):
+    """Of a file, until `within_s` are over. No file is made, and none is changed."""
+
+    def __init__(self, path: Path, within_s: float) -> None:
+        self._path, self.place = path, str(path)
+        self._deadline = time.monotonic() + within_s
+        if not path.is_file():
+            raise failure("store-missing", "there is no database", "`trimtab up` makes one", str(path))
+        # Without a log beside it nobody writes, and SQLite would have to make files to find that out.
+        self._is_open = path.with_name(f"{path.name}-wal").exists()
+        how = "mode=ro" if self._is_open else "mode=ro&immutable=1"
+        try:
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_LOCK_WAIT_S)
+        except sqlite3.DatabaseError as error:
+            raise explain(error, path) from error
+        self._connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def damage(self) -> str:
+        [(found,)] = self._read("PRAGMA quick_check(1)")
+        return "" if found == "ok" else str(found)
+
+    def is_locked(self) -> bool:
+        if not self._is_open:
+            return False
+        try:
+            writer = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=_LOCK_WAIT_S)
+        except sqlite3.DatabaseError as error:
+            raise explain(error, self._path) from error
+        writer.isolation_level = None
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return True
+            raise explain(error, self._path) from error
+        finally:
+            writer.close()
+        return False
+
     def _read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         try:
             return self._connection.execute(statement, parameters or {}).fetchall()
@@ -145,3 +182,16 @@ class Inspection:
                 )
                 raise failure("store-slow", "the database could not be read in time", hint, str(self._path)) from None
             raise explain(error, self._path) from error
+
+
+class DatabaseInspection(Inspection):
+    """Of a database on a server, which sees to its own soundness and to the time that statements take."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self.place = database, database.place
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        return self._database.execute(statement, parameters)

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trimtab.adapters.store_sql.database import Database
 from trimtab.adapters.store_sql.sqlite import SqliteDatabase
 from trimtab.adapters.store_sql.store import SqlStore
 from trimtab.core.errors import failure
 
 INSTALL = "pip install 'trimtab[postgres]'"
+
+
+def open_database(place: Path | str) -> Database:
+    """The database alone, as it is. Raises what `open_store` does."""
+    if isinstance(place, Path):
+        return SqliteDatabase(place)
+    if not place.startswith(("postgresql://", "postgres://")):
+        hint = "give a file's path, or postgresql://USER@HOST:PORT/DATABASE"
+        raise failure("store-url", "only PostgreSQL can be named by a URL", hint)
+    try:
+        from trimtab.adapters.store_sql.postgres import PostgresDatabase
+    except ImportError as error:
+        raise failure("store-driver", f"PostgreSQL needs the package psycopg ({error})", INSTALL) from None
+    return PostgresDatabase(place)
 
 
 def open_store(place: Path | str) -> SqlStore:
@@ -19,13 +34,4 @@ def open_store(place: Path | str) -> SqlStore:
     let us in), `store-missing` (the database does not exist), `store-full`, `store-busy`, `store-unwritable` (it only
     reads), `store-unsupported`, `store-newer`, `store-url`, `store-driver` (psycopg is not installed).
     """
-    if isinstance(place, Path):
-        return SqlStore(SqliteDatabase(place))
-    if not place.startswith(("postgresql://", "postgres://")):
-        hint = "give a file's path, or postgresql://USER@HOST:PORT/DATABASE"
-        raise failure("store-url", "only PostgreSQL can be named by a URL", hint)
-    try:
-        from trimtab.adapters.store_sql.postgres import PostgresDatabase
-    except ImportError as error:
-        raise failure("store-driver", f"PostgreSQL needs the package psycopg ({error})", INSTALL) from None
-    return SqlStore(PostgresDatabase(place))
+    return SqlStore(open_database(place))

@@ -13,7 +13,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -24,6 +24,7 @@ FORMAT = 1
 HEAD, LIST = "trimtab-backup.json", "members.json"
 LINKED = ("workspaces/", "instances/state/")
 """The folders in which others write as they like: there may be symbolic links in them."""
+TELL_EVERY_BYTES = 100_000_000
 _CHUNK = 1024 * 1024
 _COMPRESSION = 1
 
@@ -106,15 +107,16 @@ class _Hashing:
         return self._seen.hexdigest()
 
 
-def unpack(path: Path, into: Path) -> Head:
+def unpack(path: Path, into: Path, say: Callable[[str], None] = lambda _: None) -> Head:
     """Write every member below the empty folder `into`, and verify all of it; the list and the head are left out.
+    `say` is told how far it is.
 
     Raises `TrimtabError`: `backup-damaged`, `backup-refused` (a member that has no business in a backup),
     `backup-newer`, `backup-unreadable`. What is in `into` then is worth nothing.
     """
     try:
         with gzip.open(path) as content, tarfile.open(fileobj=content, mode="r|") as tar:
-            unpacking = _Unpacking(path, into)
+            unpacking = _Unpacking(path, into, say)
             head = unpacking.members(tar)
             while content.read(_CHUNK):
                 pass  # to the checksum at its end
@@ -132,8 +134,9 @@ def unpack(path: Path, into: Path) -> Head:
 class _Unpacking:
     """One pass over the file."""
 
-    def __init__(self, path: Path, into: Path) -> None:
-        self._path, self._into = path, into
+    def __init__(self, path: Path, into: Path, say: Callable[[str], None]) -> None:
+        self._path, self._into, self._say = path, into, say
+        self._bytes = self._told_bytes = 0
         self._found: dict[str, str] = {}
         self._links: list[tuple[Path, str]] = []
 
@@ -191,8 +194,15 @@ class _Unpacking:
         with place.open("xb") as file:
             while chunk := hashing.read(_CHUNK):
                 file.write(chunk)
+                self._tell(len(chunk))
         place.chmod(info.mode & 0o777)
         self._found[info.name] = hashing.digest()
+
+    def _tell(self, more_bytes: int) -> None:
+        self._bytes += more_bytes
+        if self._bytes - self._told_bytes > TELL_EVERY_BYTES:
+            self._told_bytes = self._bytes
+            self._say(f"unpacked {self._bytes / 1e6:.0f} MB")
 
     def _safe(self, name: str) -> PurePosixPath:
         """The name as a path that stays below the folder."""

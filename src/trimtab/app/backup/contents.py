@@ -20,7 +20,7 @@ from trimtab.adapters.git import command
 from trimtab.adapters.git.layout import STATE, repository_names, repository_path
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.status import LIVE_PHASES
-from trimtab.app.backup.archive import Writer, files_below
+from trimtab.app.backup.archive import TELL_EVERY_BYTES, Writer, files_below
 from trimtab.core.errors import failure
 
 Say = Callable[[str], None]
@@ -35,7 +35,6 @@ PROCESSES, WORKSPACES, BLOBS, MANIFESTS = "processes", "workspaces", "artifacts/
 _RECORDED = ("step+", "gate+")
 """Processes that a run or a rollout waits for. Instances and gateway are started anew without a record."""
 _BUNDLE_TIMEOUT_S = 120.0
-_TELL_EVERY_BYTES = 100_000_000
 
 
 @contextmanager
@@ -130,9 +129,9 @@ def add_artifacts(writer: Writer, home: Path, say: Say) -> tuple[str, ...]:
         if found != expected:
             wrong.append(f"{path.relative_to(home)} was damaged before it was copied")
         seen_bytes += path.stat().st_size
-        if seen_bytes - told_bytes > _TELL_EVERY_BYTES:
+        if seen_bytes - told_bytes > TELL_EVERY_BYTES:
             told_bytes = seen_bytes
-            say(f"releases: {seen_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB")
+            say(f"read {seen_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB")
     return tuple(wrong)
 
 

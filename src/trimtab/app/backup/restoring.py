@@ -13,11 +13,11 @@ from trimtab.adapters.artifacts.release_folder import remove
 from trimtab.adapters.git import command
 from trimtab.adapters.git.layout import repository_path
 from trimtab.adapters.git.repository import create
-from trimtab.adapters.store_sql.migrate import migrations
 from trimtab.app.backup import contents
-from trimtab.app.backup.archive import Head, damaged, files_below, newer, unpack
+from trimtab.app.backup.archive import Head, damaged, files_below, unpack
 from trimtab.app.backup.contents import Say
-from trimtab.app.backup.database import FILE, check
+from trimtab.app.backup.database import FILE, check, forget_controllers, move_to
+from trimtab.app.folder import remembered
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import release_of
 from trimtab.views.backups import BackupView
@@ -27,8 +27,9 @@ _MAY_BE_THERE = ("schema.json",)
 _GIT_TIMEOUT_S = 120.0
 
 
-def restore(file: Path, home: Path, say: Say = lambda _: None) -> BackupView:
-    """Put a backup back into `home`, which is missing or empty.
+def restore(file: Path, home: Path, say: Say = lambda _: None, database: str | None = None) -> BackupView:
+    """Put a backup back into `home`, which is missing or empty; its database into the one at the URL `database`, which
+    is empty, if there is one, else into a file in `home`.
 
     All of it is unpacked and verified beside `home` first; nothing is touched before that is done. Raises
     `TrimtabError`: `not-empty`, `not-found`, and what `unpack` and the store raise.
@@ -43,7 +44,7 @@ def restore(file: Path, home: Path, say: Say = lambda _: None) -> BackupView:
     except OSError as error:
         raise _failed(error, home) from None
     try:
-        made = _restore(file, home, beside, say)
+        made = _restore(file, home, beside, say, database)
     except OSError as error:
         raise _failed(error, home) from None
     finally:
@@ -60,18 +61,22 @@ def _require_empty(home: Path) -> None:
         raise failure("not-empty", f"there is something already: {what}", hint, str(home))
 
 
-def _restore(file: Path, home: Path, beside: Path, say: Say) -> BackupView:
-    say("unpack and verify")
-    head = unpack(file, beside)
-    if head.schema > len(migrations()):
-        raise newer(file, f"its database has schema {head.schema}, this version knows up to {len(migrations())}")
+def _restore(file: Path, home: Path, beside: Path, say: Say, database: str | None) -> BackupView:
+    say("unpacking and verifying")
+    head = unpack(file, beside, say)
     if not (beside / FILE).is_file():
         raise damaged(file, "it has no database")
     check(beside / FILE)
-    say("repositories")
+    forget_controllers(beside / FILE)
+    if database is not None:
+        say("filling the database")
+        move_to(database, beside / FILE)
+        (beside / FILE).unlink()
+        remembered(beside, database)
+    say("making the repositories")
     bundles = sorted((beside / "git").glob("*.bundle"))
     asyncio.run(_repositories(beside / "git", bundles))
-    say("releases")
+    say("laying out what is to run")
     arms = contents.move_book(beside, head.home, str(home.parent.resolve() / home.name))
     warnings = asyncio.run(_materialise(beside / "artifacts", {release_of(arm) for arm in arms}))
     members = sum(1 for _ in files_below(beside))

@@ -59,7 +59,7 @@ def _judge(seen: Clock) -> Iterator[Finding]:
     ahead_s = max(seen.moments, default=seen.now) - seen.now
     if ahead_s > SLACK_S:
         what = f"The clock was set back: the newest fact was recorded {duration(ahead_s)} from now."
-        why = "Windows, freezes and pauses last longer by that, and the history is out of order."
+        why = "Windows and pauses last longer by that. (Of several machines one may be ahead of the others.)"
         yield Finding(NAME, "error", what, why, _SET)
     elif (back := _steps_back(seen.moments)) is not None:
         ago_s, by_s = seen.now - back[0], back[1]

@@ -10,6 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from trimtab import __version__
 from trimtab.app.doctor.place import ANSWER_S, Api, Place
 from trimtab.app.process import is_paused
+from trimtab.core.say import count
 from trimtab.views.findings import Finding
 
 NAME = "controller"
@@ -29,20 +30,25 @@ class Controller:
     left_behind: bool = False
     """api.json is there although nobody runs: it was killed."""
     serving: int = 0
+    others: int = 0
+    """How many controllers run beside this one."""
 
 
 def look(place: Place) -> Iterator[Finding]:
-    pid, api = place.controller, place.api
+    api = place.api
+    paused = [pid for pid in place.controllers if is_paused(pid)]
+    pid = next(iter((*paused, *place.controllers)), None)
     answer, version = ask(api) if place.is_running and api is not None else ("", "")
     yield judge(
         Controller(
             is_running=place.is_running,
             pid=pid,
-            is_paused=pid is not None and is_paused(pid),
+            is_paused=bool(paused),
             url=api.url if api else "",
             answer=answer,
             version=version,
             left_behind=(place.home / "api.json").exists(),
+            others=max(0, len(place.controllers) - 1),
             serving=sum(each.status.phase in ("running", "backing_off") for each in place.records),
         )
     )
@@ -54,7 +60,8 @@ def judge(seen: Controller) -> Finding:
     who = f"process {seen.pid}" if seen.pid is not None else "a process that cannot be named"
     if seen.is_paused:
         what = f"The controller ({who}) is paused: somebody sent it SIGSTOP, or it is held by a debugger."
-        why = "Nothing is decided, and a canary has lost its share; the stable releases go on serving."
+        alone = "Nothing is decided, and a canary has lost its share; the stable releases go on serving."
+        why = "Another controller takes over what it held." if seen.others else alone
         return Finding(NAME, "error", what, why, f"let it go on: kill -CONT {seen.pid}", seen.url)
     if seen.answer == "silent":
         what = f"The controller ({who}) runs and does not answer within {ANSWER_S:g} s."
@@ -68,7 +75,8 @@ def judge(seen: Controller) -> Finding:
     if seen.answer == "ok" and seen.version != __version__:
         what = f"The controller is of version {seen.version}, this program of version {__version__}."
         return Finding(NAME, "warning", what, "It was not restarted after an upgrade.", "restart it", seen.url)
-    return Finding(NAME, "ok", f"The controller ({who}) runs and answers at {seen.url}.")
+    beside = f", with {count(seen.others, 'other')} beside it" if seen.others else ""
+    return Finding(NAME, "ok", f"The controller ({who}) runs and answers at {seen.url}{beside}.")
 
 
 def _absent(seen: Controller) -> Finding:

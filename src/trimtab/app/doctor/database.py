@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from trimtab.adapters.store_sql.inspection import Schemas
 from trimtab.app.doctor.place import Place
 from trimtab.core.errors import TrimtabError
 from trimtab.views.findings import Finding
@@ -22,9 +22,8 @@ _LARGE_LOG_BYTES = 256_000_000
 class Database:
     """What was seen."""
 
-    path: Path
-    schema: int
-    known: int
+    place: str
+    schemas: Schemas
     damage: str | None
     """Empty: sound; None: there was no time to look at all of it."""
     is_locked: bool
@@ -32,33 +31,29 @@ class Database:
 
 
 def look(place: Place) -> Iterator[Finding]:
-    path = place.home / "trimtab.db"
-    log = path.with_name("trimtab.db-wal")
+    log = place.home / "trimtab.db-wal"
     with place.inspect() as inspection:
-        schema, known = inspection.schemas()
-        is_locked = inspection.is_locked()
+        where, schemas, is_locked = inspection.place, inspection.schemas(), inspection.is_locked()
         try:
             damage: str | None = inspection.damage()
         except TrimtabError as error:
             if error.problem.code != "store-slow":
                 raise
             damage = None
-    yield from judge(Database(path, schema, known, damage, is_locked, log.stat().st_size if log.exists() else 0))
+    yield from judge(Database(where, schemas, damage, is_locked, log.stat().st_size if log.exists() else 0))
 
 
 def judge(seen: Database) -> Iterator[Finding]:
-    where = str(seen.path)
+    where, (schema, known, needed) = seen.place, seen.schemas
     if seen.damage:
         what = f"The database is damaged: {seen.damage}."
         yield Finding(NAME, "error", what, "The disk, or somebody who wrote to the file.", _RESTORE, where)
-    if seen.schema > seen.known:
-        what = f"The database has schema {seen.schema}, this version of Trimtab knows schemas up to {seen.known}."
+    if needed > known:
+        what = f"The database has schema {schema}, this version of Trimtab knows schemas up to {known}."
         do = "use the version that wrote it, or newer"
         yield Finding(NAME, "error", what, "A newer Trimtab has worked on it.", do, where)
-    if seen.schema < seen.known:
-        what = (
-            f"The database has schema {seen.schema}, this version of Trimtab brings it to {seen.known} when it starts."
-        )
+    if schema < known:
+        what = f"The database has schema {schema}, this version of Trimtab brings it to {known} when it starts."
         yield Finding(NAME, "note", what, do="`trimtab backup` first: an older version cannot go back", where=where)
     if seen.is_locked:
         what = "Another process has held the database locked for longer than any transaction of Trimtab takes."
@@ -67,6 +62,6 @@ def judge(seen: Database) -> Iterator[Finding]:
         what = f"The database's log has {seen.log_bytes / 1e6:.0f} MB."
         why = "A process has been reading the database for long, so that the log cannot be emptied."
         yield Finding(NAME, "warning", what, why, f"see which: fuser {where}", f"{where}-wal")
-    if not seen.damage and seen.schema <= seen.known and not seen.is_locked:
+    if not seen.damage and needed <= known and not seen.is_locked:
         sound = "it is sound" if seen.damage == "" else "too large to look at all of it now"
-        yield Finding(NAME, "ok", f"The database opens, {sound}, and has schema {seen.schema}.")
+        yield Finding(NAME, "ok", f"The database opens, {sound}, and has schema {schema}.")

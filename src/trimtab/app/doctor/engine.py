@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from trimtab.adapters.store_sql.inspection import Overdue, Undone
 from trimtab.app.doctor.place import Place
+from trimtab.core.errors import Problem
+from trimtab.core.model.facts import ActionFailed, Recorded
 from trimtab.core.say import count, duration
 from trimtab.views.findings import Finding
 
@@ -14,12 +16,17 @@ OVERDUE_S = 30.0
 """A decision that waits for longer than this waits for something that does not come."""
 OFTEN = 2
 LONG_S = 3600.0
+OFTEN_FAILED = 3
+_LATE_S = 600.0
+_NEWEST = 200
 
 
 def look(place: Place) -> Iterator[Finding]:
     with place.inspect() as inspection:
         overdue, undone = inspection.overdue(place.now - OVERDUE_S), inspection.undone()
+        failed = inspection.facts(kinds=("ActionFailed",), limit=_NEWEST, newest_first=True)
     yield from judge(overdue, undone, place.now, place.is_running)
+    yield from judge_failures(failed, place.now)
 
 
 def judge(overdue: Sequence[Overdue], undone: Sequence[Undone], now: float, controller_runs: bool) -> Iterator[Finding]:
@@ -47,6 +54,19 @@ def judge(overdue: Sequence[Overdue], undone: Sequence[Undone], now: float, cont
     yield from _actions(undone, now)
     if not overdue:
         yield Finding(NAME, "ok", f"No decision is overdue; {count(len(undone), 'action')} under way.")
+
+
+def judge_failures(failed: Sequence[Recorded], now: float) -> Iterator[Finding]:
+    """Actions that failed again and again of late, each with its last reason. `failed`: newest first."""
+    of_late: dict[tuple[str, str], list[Problem]] = {}
+    for recorded in failed:
+        if isinstance(recorded.fact, ActionFailed) and now - recorded.at < _LATE_S:
+            of_late.setdefault((recorded.object, recorded.fact.kind), []).append(recorded.fact.problem)
+    for (object_id, kind), problems in of_late.items():
+        if len(problems) >= OFTEN_FAILED:
+            what = f"{kind} for {object_id} failed {len(problems)} times within {duration(_LATE_S)}."
+            why = f"The last time: {problems[0].message.rstrip('.')}."
+            yield Finding(NAME, "warning", what, why, problems[0].hint or "`trimtab history --why`", object_id)
 
 
 def _actions(undone: Sequence[Undone], now: float) -> Iterator[Finding]:

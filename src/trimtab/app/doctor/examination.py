@@ -24,7 +24,7 @@ from trimtab.app.doctor import (
     programs,
 )
 from trimtab.app.doctor.place import PATIENCE_S, Place
-from trimtab.core.errors import TrimtabError
+from trimtab.core.errors import Problem, TrimtabError
 from trimtab.views.findings import CHECKS, SEVERITIES, Finding
 
 Check = Callable[[Place], Iterable[Finding]]
@@ -71,13 +71,25 @@ def _one(name: str, look: Check, place: Place, found: dict[str, tuple[Finding, .
     try:
         seen = tuple(look(place))
     except TrimtabError as error:
-        seen = tuple(Finding(name, "error", p.message, do=p.hint, where=p.where) for p in error.problems)
+        seen = tuple(_problem(name, problem) for problem in error.problems)
+    except PermissionError as error:
+        what = f"This check may not look: {error.filename} is not for this user."
+        seen = (Finding(name, "warning", what, do="run `trimtab doctor` as the user that Trimtab runs as"),)
     except Exception as error:
         what = f"This check could not be made: {type(error).__name__}: {error}"
         seen = (
             Finding(name, "warning", what, do="the other findings may say why; otherwise it is a defect of Trimtab"),
         )
     found[name] = seen
+
+
+def _problem(name: str, problem: Problem) -> Finding:
+    """A check that needs the database cannot tell without it; what is wrong with it, its own check says."""
+    if problem.code.startswith("store-") and name != "database":
+        what = f"This cannot be told: {problem.message}."
+        return Finding(name, "note", what, do="`trimtab doctor database` tells more")
+    message = problem.message[:1].upper() + problem.message[1:].rstrip(".")
+    return Finding(name, "error", f"{message}.", do=problem.hint, where=problem.where)
 
 
 def _unfinished(name: str) -> Finding:

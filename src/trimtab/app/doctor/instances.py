@@ -60,7 +60,7 @@ def judge(seen: Sequence[Seen], now: float, controller_runs: bool) -> Iterator[F
 
 
 def _judge(each: Seen, now: float, controller_runs: bool) -> Finding | None:
-    status, log = each.status, f"`trimtab logs {each.name}`"
+    status, log = each.status, _log(each.name)
     if status is None or status.phase in ("lost", "exited"):
         why = status.problem.message if status is not None and status.problem is not None else ""
         lost = status is not None and status.phase == "lost"
@@ -84,6 +84,12 @@ def _judge(each: Seen, now: float, controller_runs: bool) -> Finding | None:
         )
         return Finding(NAME, "warning", what, "It serves for a while and ends.", log, each.address)
     return None
+
+
+def _log(name: str) -> str:
+    """The command that prints it."""
+    _, app, environment, instance = name.split("/", 3)
+    return f"`trimtab logs --app {app} --env {environment} {instance}`"
 
 
 async def _see_all(place: Place) -> list[Seen]:

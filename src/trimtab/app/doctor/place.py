@@ -13,8 +13,10 @@ from trimtab.adapters.processes.instance_set import InstanceBook, InstanceSet
 from trimtab.adapters.processes.launch import is_alive
 from trimtab.adapters.processes.status import LIVE_PHASES, status_of
 from trimtab.adapters.processes.usage import Usage
-from trimtab.adapters.store_sql.inspection import Inspection
-from trimtab.app.folder import holder, is_held
+from trimtab.adapters.store_sql.inspection import DatabaseInspection, Inspection, SqliteInspection
+from trimtab.adapters.store_sql.opening import open_database
+from trimtab.app.folder import holder, is_held, joined, remembered
+from trimtab.core.model.facts import FACTS
 from trimtab.ports.processes import ProcessStatus
 from trimtab.views.board import Board
 
@@ -25,6 +27,8 @@ ANSWER_S = 2.0
 READ_S = 2.5
 """How long a check may read."""
 _PAGE = 5000
+_SHOWN = tuple(sorted(FACTS.keys() - {"EvidenceCounted", "ActionDone"}))
+"""Facts that say what is so. What is left out is most of all facts, and says how it came to be so."""
 
 
 class Api(NamedTuple):
@@ -59,13 +63,14 @@ class Place:
 
     @cached_property
     def is_running(self) -> bool:
-        """Whether a controller holds the folder."""
-        return is_held(self.home)
+        """Whether a controller runs: the one that holds the folder, or one that joined it."""
+        return is_held(self.home) or bool(joined(self.home))
 
     @cached_property
-    def controller(self) -> int | None:
-        """The controller's process, if it runs."""
-        return holder(self.home) if self.is_running else None
+    def controllers(self) -> tuple[int, ...]:
+        """The processes of the controllers that run, as the kernel tells: the one that holds the folder first."""
+        first = holder(self.home) if is_held(self.home) else None
+        return (*([first] if first is not None else []), *joined(self.home))
 
     @cached_property
     def api(self) -> Api | None:
@@ -98,14 +103,17 @@ class Place:
 
     def inspect(self) -> Inspection:
         """The database, for one thread and READ_S. Raises `TrimtabError`."""
-        return Inspection(self.home / "trimtab.db", READ_S)
+        url = remembered(self.home, None)
+        if url is not None:
+            return DatabaseInspection(open_database(url))
+        return SqliteInspection(self.home / "trimtab.db", READ_S)
 
     @cached_property
     def board(self) -> Board:
         """What everybody is shown, folded from the facts. Raises `TrimtabError`."""
         board = Board()
         with self.inspect() as inspection:
-            while facts := inspection.facts(board.seq, _PAGE):
+            while facts := inspection.facts(after=board.seq, limit=_PAGE, kinds=_SHOWN):
                 board.apply(facts)
         return board
 

@@ -65,7 +65,9 @@ def judge_environments(
         elif name in laid and envoy is not None:
             what = f"The gateway does not listen for {name}: users get no answer."
             why = "The port was taken when it was told to, or Envoy refused it."
-            yield Finding(NAME, "error", what, why, "`trimtab logs gateway`; deploying again makes it try again", place)
+            yield Finding(
+                NAME, "error", what, why, "see processes/gateway/log; deploying again makes it try again", place
+            )
     if well:
         yield Finding(NAME, "ok", f"The gateway listens for {', '.join(well)}.")
 
