@@ -14,13 +14,6 @@ from trimtab.testing.sim.world import simulate
 QUICK = 500
 MANY = 10_000
 
-FIXED = {
-    217: "a retirement that fails does not take away the delay of the others",
-    373: "a controller wakes up in a run that others have finished and tidied up",
-    710: "two controllers make the workspace of one run at the same time",
-}
-"""Seeds that broke a promise once, and by what."""
-
 
 @pytest.mark.timeout(600)
 def test_five_hundred_seeds_keep_every_promise() -> None:
@@ -31,12 +24,6 @@ def test_five_hundred_seeds_keep_every_promise() -> None:
 @pytest.mark.timeout(3600)
 def test_ten_thousand_seeds_keep_every_promise() -> None:
     _keep_every_promise(QUICK, MANY)
-
-
-@pytest.mark.parametrize("seed", FIXED, ids=FIXED.values())
-def test_what_was_broken_once(seed: int) -> None:
-    outcome = simulate(seed)
-    assert not outcome.broken, explain(outcome)
 
 
 @pytest.mark.parametrize("seed", [3, 8, 21])

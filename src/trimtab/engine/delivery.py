@@ -75,7 +75,7 @@ class Delivery:
             subject=action.subject,
             body=action.body,
             trailers=action.trailers,
-            key=order.id,
+            key=action.key or order.id,
         )
         return DesiredCommitted(action.release, commit)
 
@@ -90,7 +90,9 @@ class Delivery:
             specification = (await self.artifacts.manifest(action.release)).specification
         environment, wanted = EnvironmentId(action.app, action.environment), arm(action.release, action.guise)
         async with self._turn(environment, wanted):
-            await self.runtime.ensure(environment, wanted, specification, root, action.replicas, action.env)
+            await self.runtime.ensure(
+                environment, wanted, specification, root, action.replicas, action.env, fence=order.fence
+            )
         return done(order)
 
     async def scale_down(self, order: Order) -> Fact:
@@ -107,7 +109,7 @@ class Delivery:
             reading = await self.traffic.reading(environment)
             if reading.problem is not None or set(leaving) & set(reading.endpoints.get(action.arm, ())):
                 return done(order)  # the rollout went back meanwhile, and they serve again
-            await self.runtime.stop(environment, action.arm, keep=action.keep)
+            await self.runtime.stop(environment, action.arm, keep=action.keep, fence=order.fence)
             if action.keep == 0:
                 await self.traffic.forget(environment, action.arm)
         return done(order)
@@ -127,7 +129,7 @@ class Delivery:
             await self.clock.sleep(DRAIN_POLL_S)
         async with self._turn(environment, release):
             if release in self.retiring(environment):
-                await self.runtime.stop(environment, release)
+                await self.runtime.stop(environment, release, fence=order.fence)
                 await self.traffic.forget(environment, release)
         return ReleaseRetired(release)
 

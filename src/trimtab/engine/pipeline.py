@@ -129,7 +129,8 @@ class Pipeline:
             await self.source.checkout(app, commit, half)
             try:
                 half.rename(folder)
-            except FileNotFoundError:
+            except OSError:
+                await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
                 if not folder.exists():
                     hint = "if this controller was paused for long, nothing is wrong"
                     raise failure("workspace-gone", "another controller took the run over", hint, str(folder)) from None

@@ -15,7 +15,11 @@ NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Runtime(Protocol):
-    """Runs instances of releases. They outlive the controller; a new one finds them again."""
+    """Runs instances of releases. They outlive the controller; a new one finds them again.
+
+    `fence` is that of the deciding controller: an instruction with a lower one than already seen for the environment
+    raises `StaleFence` and changes nothing. 0 is nobody's fence and is not looked at.
+    """
 
     async def ensure(
         self,
@@ -25,6 +29,8 @@ class Runtime(Protocol):
         root: Path,
         replicas: int,
         env: Mapping[str, str] = NO_VARIABLES,
+        *,
+        fence: int = 0,
     ) -> None:
         """Start what is missing of `replicas` instances of the arm, whose files are in `root`; `env` on top of the
         specification's variables. Idempotent; does not wait for readiness, stops none. Raises `TrimtabError` when an
@@ -35,7 +41,7 @@ class Runtime(Protocol):
         """All instances (of the arm), by arm and number, as last seen."""
         ...
 
-    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0, *, fence: int = 0) -> None:
         """SIGTERM, wait, SIGKILL; returns when they have ended. Idempotent. `keep`: the first so many go on,
         and no more than those are wanted from now on."""
         ...

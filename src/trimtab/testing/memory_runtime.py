@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.errors import Problem, TrimtabError, stale_fence
 from trimtab.core.model.identity import ArmId, EnvironmentId, short
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Endpoint, Instance
@@ -27,6 +27,7 @@ class MemoryRuntime:
         self._clock = clock
         self._ready_after_s = ready_after_s
         self._instances: dict[str, tuple[EnvironmentId, Instance]] = {}
+        self._fences: dict[EnvironmentId, int] = {}
         self._numbers = itertools.count(1)
         self._callbacks: list[Callable[[EnvironmentId], None]] = []
 
@@ -45,8 +46,11 @@ class MemoryRuntime:
         root: Path,
         replicas: int,
         env: Mapping[str, str] = NO_VARIABLES,
+        *,
+        fence: int = 0,
     ) -> None:
         del specification, root, env  # nothing is really run
+        self._check_fence(environment, fence)
         if self.refusal is not None:
             raise TrimtabError(self.refusal)
         for number in range(1, replicas + 1):
@@ -63,13 +67,20 @@ class MemoryRuntime:
         ]
         return tuple(sorted(found, key=lambda instance: (instance.release, len(instance.id), instance.id)))
 
-    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0, *, fence: int = 0) -> None:
+        self._check_fence(environment, fence)
         for instance in (await self.instances(environment, arm))[keep:]:
             del self._instances[instance.id]
         self._tell(environment)
 
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
         self._callbacks.append(callback)
+
+    def _check_fence(self, environment: EnvironmentId, fence: int) -> None:
+        held = self._fences.get(environment, 0)
+        if 0 < fence < held:
+            raise stale_fence(f"instances, {environment}", held, fence)
+        self._fences[environment] = max(held, fence)
 
     def _start(self, name: str, arm: ArmId) -> Instance:
         number = next(self._numbers)

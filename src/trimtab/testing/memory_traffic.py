@@ -144,10 +144,9 @@ class MemoryTraffic:
         latencies_ms: Sequence[float] = (),
     ) -> None:
         """Count requests to an arm; without latencies each took 10 ms, with fewer than requests they repeat."""
-        durations = [latencies_ms[i % len(latencies_ms)] if latencies_ms else 10.0 for i in range(requests)]
-        buckets: dict[int, int] = {}
-        for duration_ms in durations:
-            bucket = bucket_of(duration_ms * 1000)
+        buckets: dict[int, int] = {} if latencies_ms else {bucket_of(10_000): requests}
+        for i in range(requests if latencies_ms else 0):
+            bucket = bucket_of(latencies_ms[i % len(latencies_ms)] * 1000)
             buckets[bucket] = buckets.get(bucket, 0) + 1
         before = self._counts.setdefault(environment, {}).get(arm, ArmCounts(epoch="memory"))
         latency, slot = before.latency.plus(Histogram(buckets)), int(self.clock.now() // ARRIVAL_SLOT_S)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from trimtab.core.errors import StaleFence
 from trimtab.core.model.identity import ArmId, EnvironmentId, arm
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import Instance
@@ -132,6 +133,26 @@ async def check_releases_and_environments_are_apart(bench: RuntimeBench) -> None
     assert len(await bench.runtime.instances(OTHER_PLACE)) == 1
 
 
+async def check_stale_fences_change_nothing(bench: RuntimeBench) -> None:
+    """A controller that stood still for long must not stop what its successor has started."""
+    await bench.runtime.ensure(PLACE, FIRST, bench.specification, bench.root, 1, fence=7)
+    for stale in (
+        bench.runtime.stop(PLACE, FIRST, fence=6),
+        bench.runtime.ensure(PLACE, SECOND, bench.specification, bench.root, 1, fence=6),
+    ):
+        try:
+            await stale
+        except StaleFence:
+            continue
+        raise AssertionError("a stale fence was taken")
+    await bench.reopen()
+    assert [instance.release for instance in await bench.runtime.instances(PLACE)] == [FIRST]
+    await bench.runtime.ensure(OTHER_PLACE, SECOND, bench.specification, bench.root, 1, fence=6)
+    await bench.runtime.stop(OTHER_PLACE, SECOND)
+    await bench.runtime.stop(PLACE, FIRST, fence=7)
+    assert await bench.runtime.instances(PLACE) == ()
+
+
 async def check_stop_is_idempotent_and_not_for_ever(bench: RuntimeBench) -> None:
     await bench.runtime.stop(PLACE, FIRST)
     await _start(bench, replicas=2)
@@ -191,6 +212,7 @@ CHECKS: tuple[Callable[[RuntimeBench], Awaitable[None]], ...] = (
     check_an_instance_that_stops_answering_is_unhealthy,
     check_changes_are_told,
     check_releases_and_environments_are_apart,
+    check_stale_fences_change_nothing,
     check_stop_is_idempotent_and_not_for_ever,
     check_some_instances_are_kept,
     check_the_same_release_in_another_guise_is_another_arm,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.adapters.processes import record
-from trimtab.core.errors import failure
+from trimtab.core.errors import failure, stale_fence
 from trimtab.core.model.identity import ArmId, EnvironmentId, release_of, short
 from trimtab.core.model.specification import Specification
 from trimtab.ports.processes import ProcessSpec
@@ -123,6 +123,17 @@ class InstanceBook:
 
     def remove(self, instances: InstanceSet) -> None:
         self._path(instances).unlink(missing_ok=True)
+
+    def check_fence(self, environment: EnvironmentId, fence: int) -> None:
+        """Remember the fence if it is the highest that was seen for the environment. Raises `StaleFence` for a lower
+        one but 0. Read from disk each time, for another controller may have written it."""
+        path = self._folder / environment.app / environment.name / "fence"
+        held = int(path.read_text()) if path.exists() else 0
+        if 0 < fence < held:
+            raise stale_fence(f"instances, {environment}", held, fence)
+        if fence > held:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            record.write(str(path), str(fence).encode(), durable=True)
 
     def _path(self, instances: InstanceSet) -> Path:
         return self._folder / instances.app / instances.environment / f"{short(instances.arm)}.json"

@@ -49,8 +49,11 @@ class ProcessRuntime:
         root: Path,
         replicas: int,
         env: Mapping[str, str] = NO_VARIABLES,
+        *,
+        fence: int = 0,
     ) -> None:
         await self._adopt()
+        self._book.check_fence(environment, fence)
         key = processes_of(environment, arm)
         watch = self._watches.get(key)
         if watch is None:
@@ -80,8 +83,9 @@ class ProcessRuntime:
         found = [instance for watch in wanted for instance in watch.look(statuses)]
         return tuple(sorted(found, key=lambda instance: (instance.release, len(instance.id), instance.id)))
 
-    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0, *, fence: int = 0) -> None:
         await self._adopt()
+        self._book.check_fence(environment, fence)
         key = processes_of(environment, arm)
         if keep > 0:
             await self._stop_all_but(key, keep)

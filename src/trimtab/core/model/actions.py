@@ -74,6 +74,8 @@ class CommitDesired(Action):
     subject: str
     body: str
     trailers: Mapping[str, str]
+    key: str = ""
+    """Names the commit: a write whose answer was lost makes no second one when it is tried again under another key."""
 
 
 @dataclass(frozen=True, slots=True)

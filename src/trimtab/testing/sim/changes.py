@@ -29,13 +29,15 @@ from trimtab.core.model.strategy import (
     VariantSpec,
 )
 
-Nature = Literal["good", "bad", "bad later", "does not start", "tests fail"]
-NATURES: tuple[Nature, ...] = ("good", "bad", "bad later", "does not start", "tests fail")
+Nature = Literal["good", "bad", "bad later", "does not start", "hangs", "tests fail"]
+NATURES: tuple[Nature, ...] = ("good", "bad", "bad later", "does not start", "hangs", "tests fail")
 
 DEADLINE_S = 90.0
-PROGRESS_DEADLINE_S = 25.0
+PROGRESS_DEADLINE_S = 15.0
 BAD_RATE = 0.5
 """The share of a bad release's requests that fails."""
+EVIDENT_IN_BAKE = 250
+"""With only a tenth left on the stable release it takes more: each failure says little about who it came from."""
 EVIDENT = 40
 """The last step of every strategy waits for so many requests: enough to see that half of them fail."""
 
@@ -65,7 +67,7 @@ def blue_green(rng: Random) -> tuple[RolloutStep, ...]:
     gate = _gate(rng) if _maybe(rng, 0.5) else None
     before = RolloutStep(0.0, rng.choice([0.0, 2.0]), 0, gate=gate, approve=_maybe(rng, 0.3), name="before the switch")
     warm_up = RolloutStep(0.0, 1.0, 20, evidence=_maybe(rng, 0.5), mirror=MirrorSpec(50.0), name="warm-up")
-    bake = RolloutStep(90.0, 2.0, EVIDENT, evidence=_maybe(rng, 0.3), name="bake")
+    bake = RolloutStep(90.0, 2.0, EVIDENT_IN_BAKE, evidence=_maybe(rng, 0.3), name="bake")
     return ((warm_up,) if _maybe(rng, 0.5) else ()) + (before, bake)
 
 
@@ -114,6 +116,7 @@ def push(rng: Random, app: str, number: int, nature: Nature, group: tuple[str, .
     kind, make = STRATEGIES[word]
     steps = make(rng)
     steps = (*steps[:-1], replace(steps[-1], requests=max(EVIDENT, steps[-1].requests)))
+    port = 8080 + sum(map(ord, app)) % 100
     strategy = StrategySpec(
         kind,
         steps,
@@ -125,13 +128,13 @@ def push(rng: Random, app: str, number: int, nature: Nature, group: tuple[str, .
     )
     production = EnvironmentSpec(
         "production",
-        8080 + sum(map(ord, app)) % 100,
+        port,
         strategy=strategy,
         analysis=AnalysisSpec(ErrorsSpec(acceptable_pct=8.0), latency=None, split_check=_maybe(rng, 0.5)),
         group=GroupSpec("pair", group, gather_s=10.0) if group else None,
     )
     instant = StrategySpec("instant", (), DEADLINE_S, PROGRESS_DEADLINE_S, scale_down_delay_s=1.0)
-    before = (EnvironmentSpec("staging", 7080, strategy=instant),) if staging else ()
+    before = (EnvironmentSpec("staging", port - 1000, strategy=instant),) if staging else ()
     policy: NewerPolicy = rng.choice(["latest", "latest", "queue", "cancel"])
     test = StepSpec("test", "exit 1" if nature == "tests fail" else "pytest")
     service = ServiceSpec("serve", replicas=2 if word == "rolling" else 1, drain_timeout_s=2.0)
@@ -146,7 +149,7 @@ def first(rng: Random, app: str, *, staging: bool) -> Push:
 
 
 def _gate(rng: Random) -> GateSpec:
-    return GateSpec("smoke", run="exit 1" if _maybe(rng, 0.15) else "smoke", timeout_s=10.0)
+    return GateSpec("smoke", run="exit 1" if _maybe(rng, 0.4) else "smoke", timeout_s=10.0)
 
 
 def _maybe(rng: Random, chance: float) -> bool:

@@ -29,9 +29,11 @@ class Machine:
     start: Start
     weather: Weather = CALM
     off_s: float = 0.0
+    dozes_before: tuple[str, str] | None = None
     cut_off: set[str] = field(default_factory=set)
     """Ports that cannot be reached; ``store`` and ``space`` (nothing can be written) too."""
     life: Life | None = None
+    lives: int = 0
     paused_until: float = 0.0
     works: list[asyncio.Task[None]] = field(default_factory=list)
     """What is on its way on the network."""
@@ -39,7 +41,8 @@ class Machine:
     async def run(self) -> None:
         """Start the program again whenever it has died."""
         while True:
-            self.life = Life(self)
+            self.lives += 1
+            self.life = Life(self, self.lives)
             await self.life.run(self.start)
             away_s = IN_FLIGHT_S + self.rng.choice([0.1, 1.0, 5.0, 15.0] if self.weather.total else [0.1])
             self.history.note(self.name, f"starts again in {away_s:g} s, with nothing in its memory")
@@ -54,8 +57,8 @@ class Machine:
 class Life:
     """One life of a replica's program: the `Sender` of its links, and its `Clock`."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+    def __init__(self, machine: Machine, number: int) -> None:
+        self.machine, self.number = machine, number
         self.alive = True
         self._over = asyncio.Event()
         self.name, self.rng = machine.name, machine.rng
@@ -63,6 +66,10 @@ class Life:
     @property
     def weather(self) -> Weather:
         return self.machine.weather
+
+    @property
+    def dozes_before(self) -> tuple[str, str] | None:
+        return self.machine.dozes_before
 
     @property
     def cut_off(self) -> set[str]:

@@ -16,13 +16,15 @@ IN_FLIGHT_S = 2.0
 """The longest that an instruction outlives the controller that sent it. Its successor under the same name starts
 later; one under another name may not, and then the fence tells them apart."""
 
+DOZES = 0.25
+
 INSTRUCTIONS: Mapping[str, frozenset[str]] = {
-    "gateway": frozenset({"apply", "lease", "forget"}),
+    "gateway": frozenset({"apply", "lease", "forget", "lead"}),
     "runtime": frozenset({"ensure", "stop"}),
     "state repository": frozenset({"write"}),
     "processes": frozenset({"start", "stop"}),
 }
-_WRITES = frozenset({"append", "claim", "commit", "done", "postpone", "release_leases", "look_again"})
+_WRITES = frozenset({"append", "claim", "commit", "done", "postpone", "release_leases", "look_again", "check_in"})
 
 
 class Crash(BaseException):
@@ -43,6 +45,11 @@ class Sender(Protocol):
 
     @property
     def cut_off(self) -> set[str]: ...
+
+    @property
+    def dozes_before(self) -> tuple[str, str] | None:
+        """The port and the method before whose calls the controller often stands still: where zombies come from."""
+        ...
 
     async def turn(self) -> None:
         """Waits while the controller is paused; raises Crash when it is dead."""
@@ -102,9 +109,12 @@ def no_answer(port: str) -> TrimtabError:
 class Link:
     """One controller's way to one port: looks like the port, and is subject to the weather."""
 
-    def __init__(self, sender: Sender, name: str, port: Any, history: History) -> None:
+    def __init__(
+        self, sender: Sender, name: str, port: Any, history: History, lands: Callable[[], object] | None = None
+    ) -> None:
+        """`lands`: an instruction that was given up arrives late all the same, if this has not changed meanwhile."""
         self._sender, self._name, self._port, self._history = sender, name, port, history
-        self._known: dict[str, Any] = {}
+        self._lands = lands
 
     def __getattr__(self, method: str) -> Any:
         target = getattr(self._port, method)
@@ -125,6 +135,7 @@ class Link:
             raise no_answer(self._name)
         fate = sender.weather.pick(sender.rng) if sender.weather.total else None
         if fate is None:
+            await self._doze(method)
             return await do()
         instruction = method in INSTRUCTIONS.get(self._name, ())
         if fate in ("answer_lost", "twice") and not instruction:
@@ -134,8 +145,7 @@ class Link:
             case "slow":
                 return await self._slow(do)
             case "answer_lost":
-                await do()
-                raise no_answer(self._name)
+                await self._answer_lost(do)
             case "twice":
                 await do()
                 return await do()
@@ -146,6 +156,13 @@ class Link:
         await asyncio.sleep(sender.rng.choice([0.0, 1.0]))
         raise no_answer(self._name)
 
+    async def _doze(self, method: str) -> None:
+        sender = self._sender
+        if sender.dozes_before == (self._name, method) and sender.rng.random() < DOZES:
+            self._history.fault(f"dozes: {self._name}", sender.name, method)
+            sender.pause(sender.rng.choice([8.0, 12.0, 20.0]), f"before {method}")
+            await sender.turn()
+
     async def _slow(self, do: Callable[[], Awaitable[Any]]) -> Any:
         before, after = (self._sender.rng.choice([0.0, 0.05, 0.5, 2.0, 5.0]) for _ in range(2))
         await asyncio.sleep(before)
@@ -153,6 +170,13 @@ class Link:
         await asyncio.sleep(after)
         await self._sender.turn()
         return answer
+
+    async def _answer_lost(self, do: Callable[[], Awaitable[Any]]) -> None:
+        if self._lands is not None and self._sender.rng.random() < 0.5:
+            self._sender.outlive(_late(do, self._sender.rng.uniform(0.0, 8.0), self._lands))
+        else:
+            await do()
+        raise no_answer(self._name)
 
     async def _crash(self, do: Callable[[], Awaitable[Any]], instruction: bool) -> None:
         when = self._sender.rng.choice(["before", "after", "in flight"] if instruction else ["before"])
@@ -167,9 +191,16 @@ class Link:
         rng = self._sender.rng
         first = rng.random() < 0.5
         answer = await do() if first else None
-        self._sender.pause(rng.choice([2.0, 8.0, 20.0, 40.0]), f"{'after' if first else 'before'} a call")
+        self._sender.pause(rng.choice([3.0, 8.0, 20.0, 40.0]), f"{'after' if first else 'before'} a call")
         await self._sender.turn()
         return answer if first else await do()
+
+
+async def _late(do: Callable[[], Awaitable[Any]], delay_s: float, lands: Callable[[], object]) -> None:
+    sent = lands()
+    await asyncio.sleep(delay_s)
+    if lands() == sent:
+        await do()
 
 
 async def _later(do: Callable[[], Awaitable[Any]], delay_s: float) -> None:

@@ -84,6 +84,8 @@ class Mishaps:
                 self._world.gateway.failing[release] = BAD_RATE
             elif nature == "does not start":
                 self._world.runtime.never_ready.add(release)
+            elif nature == "hangs":
+                self._world.runtime.hanging.add(release)
             elif nature == "bad later" and self._has_traffic(release):
                 since = self._first_seen.setdefault(release, self._now)
                 if self._now - since > TURNS_BAD_AFTER_S:
@@ -119,3 +121,4 @@ class Mishaps:
         self._ends.clear()
         for machine in self._world.machines:
             machine.weather, machine.off_s, machine.paused_until = CALM, 0.0, 0.0
+            machine.dozes_before = None

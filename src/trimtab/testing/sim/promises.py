@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from trimtab.core.decide.rollout import RolloutState
 from trimtab.core.model.desired import environment_of, parse_desired
 from trimtab.core.model.facts import (
+    AbortRequested,
+    ActionDone,
     ChangeArrived,
     ChangeSuperseded,
     GateEnded,
@@ -23,9 +25,11 @@ from trimtab.core.model.facts import (
     RunRequested,
     StepEntered,
     VerdictReached,
+    WeightVerified,
 )
-from trimtab.core.model.identity import ArmId, EnvironmentId, ObjectId, kind_of, short
+from trimtab.core.model.identity import ArmId, EnvironmentId, ObjectId, app_of, kind_of, short
 from trimtab.core.model.traffic import Backend, Share
+from trimtab.ports.traffic import LEASE_TTL_S
 
 if TYPE_CHECKING:
     from trimtab.testing.sim.sight import Sight
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 LEAST_PROOF = 36
 """Fewer requests cannot prove, with an error of 5 %, that less than 8 % of them fail: 0.92 ** 36 = 5 %."""
 CLOCK_SLACK_S = 0.2
+FRAME_S = 0.25
+"""Requests come, and everything is looked at, so often."""
 
 
 # --- 1. shares ---
@@ -74,7 +80,24 @@ def _may_have_all(sight: Sight, environment: EnvironmentId, arm: ArmId) -> bool:
     return arm in leaving or arm in [s.stable for s in rollouts if s.phase != "ended"]
 
 
+def a_share_runs_out_when_nobody_renews_it(sight: Sight, environment: EnvironmentId) -> Iterator[str]:
+    """When whoever decides is gone, the share is gone a moment later."""
+    held_s = sight.clock.now() - sight.granted_at.get(environment, 0.0)
+    share = sight.gateway.share(environment)
+    if share.total_pct and held_s > LEASE_TTL_S + CLOCK_SLACK_S:
+        yield f"nobody granted a share of {environment} for {held_s:.1f} s, and {share.total_pct:g} % are in force"
+
+
 # --- 2. evidence ---
+
+
+def a_share_counts_only_when_it_is_held(sight: Sight, recorded: Recorded) -> Iterator[str]:
+    """Nothing counts for a step before its share was truly in force while somebody looked."""
+    if not isinstance(recorded.fact, WeightVerified):
+        return
+    book, index = sight.books[recorded.object], recorded.fact.index
+    if book.truly_held.get(index, 0.0) < book.claimed_at - FRAME_S:
+        yield f"{recorded.object} found the share of step {index + 1} in force, and it was not"
 
 
 def steps_pass_on_their_own_evidence(sight: Sight, recorded: Recorded) -> Iterator[str]:
@@ -114,9 +137,25 @@ def an_alarm_is_never_lost(sight: Sight, recorded: Recorded) -> Iterator[str]:
         if isinstance(alarm.fact, GateEnded) and not alarm.fact.passed:
             yield f"{rollout} was promoted after its gate said no"
     state = sight.rollouts[rollout]
+    gates = f"gate/{state.environment}/{state.number}/"
+    said_no = [name for name in sight.processes.failed if name.startswith(gates)]
+    if said_no and not said(sight, rollout, PromoteRequested):
+        yield f"{rollout} was promoted, and {said_no[0]} had failed"
     compared = bool(state.steps) and not sight.books[rollout].worse_stable
     if sight.natures.get(fact.release) == "bad" and compared and not said(sight, rollout, PromoteRequested):
         yield f"{rollout} promoted {short(fact.release)}, of whose requests half fail"
+
+
+def an_abort_is_heeded(sight: Sight, recorded: Recorded) -> Iterator[str]:
+    """A rollout that knows that it is to be aborted is not promoted."""
+    rollout, fact = recorded.object, recorded.fact
+    if not isinstance(fact, RolloutEnded) or fact.outcome != "promoted" or kind_of(rollout) != "rollout":
+        return
+    before = [recorded.fact for recorded in sight.facts[rollout]]
+    taken_over = next((i for i, f in enumerate(before) if isinstance(f, ActionDone) and f.action == "promote"), 0)
+    aborted = any(isinstance(f, AbortRequested) for f in before[:taken_over])
+    if aborted and sight.books[rollout].told_to_abort:
+        yield f"{rollout} was promoted, and was told to abort before"
 
 
 def git_is_not_told_to_deploy_what_was_proven_worse(
@@ -130,8 +169,8 @@ def git_is_not_told_to_deploy_what_was_proven_worse(
         state = sight.environments.get(environment) if environment is not None else None
         if state is not None and content is not None:
             release = parse_desired(content, path)
-            if release in state.quarantined and release != state.live:
-                yield f"{trailers['subject']}: {short(release)} is in quarantine in {environment}"
+            if (state.environment, release) in sight.proven_worse and release != state.live:
+                yield f"{trailers['subject']}: {short(release)} was proven worse in {environment}"
 
 
 # --- 4. instances ---
@@ -168,11 +207,8 @@ def what_may_be_needed_is_not_stopped(sight: Sight, environment: EnvironmentId, 
     for rollout in sight.under_way(environment):
         if arm == rollout.stable or (arm == rollout.release and rollout.phase != "returning"):
             yield f"{short(arm)} is needed by {rollout.id} ({rollout.phase}), and is stopped"
-    left_at, place = sight.left_live.get((environment, arm)), state.place
-    if left_at is None or place is None or not sight.certain_clocks or arm in _given_up(sight, environment):
-        return
-    early_s = left_at + place.strategy.scale_down_delay_s - sight.clock.now()
-    if early_s > CLOCK_SLACK_S:
+    early_s = sight.needed_until.get((environment, arm), 0.0) - sight.clock.now()
+    if early_s > CLOCK_SLACK_S and sight.certain_clocks and arm not in _given_up(sight, environment):
         yield f"{short(arm)} was live in {environment}, and is stopped {early_s:.1f} s before its delay is over"
 
 
@@ -212,6 +248,7 @@ def git_and_live_agree(sight: Sight) -> Iterator[str]:
     """What Git says is live, gets all traffic, and its instances are ready."""
     for environment, state in sight.environments.items():
         if state.live is None:
+            yield f"nothing is live in {environment}"
             continue
         said_by_git, route = desired(sight, environment), sight.gateway.route(environment)
         if said_by_git != state.live:
@@ -235,10 +272,12 @@ def a_failed_verdict_ends_at_the_stable_release(sight: Sight) -> Iterator[str]:
 
 
 def no_run_is_lost(sight: Sight) -> Iterator[str]:
-    """Every change that arrived has a run that finished, or was superseded by a newer one."""
+    """Every change that arrived, and the newest in any case, has a run that finished or was superseded by a newer."""
     for place, facts in list(sight.facts.items()):
         if kind_of(place) == "app":
-            arrived = {f.fact.change.commit for f in facts if isinstance(f.fact, ChangeArrived)}
+            head = sight.heads.get(app_of(place))
+            arrived = {head} if head is not None else set()
+            arrived |= {f.fact.change.commit for f in facts if isinstance(f.fact, ChangeArrived)}
             superseded = {f.fact.change.commit for f in facts if isinstance(f.fact, ChangeSuperseded)}
             ran = {f.fact.change.commit for f in _all(sight, "run") if isinstance(f.fact, RunRequested)}
             for lost in sorted(arrived - superseded - ran):
@@ -261,6 +300,9 @@ def no_commit_is_doubled(sight: Sight) -> Iterator[str]:
     keys = sight.state_repository.keys
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         yield f"{key} was committed {keys.count(key)} times"
+    decisions = sight.state_repository.decisions
+    for decision in sorted({decision for decision in decisions if decisions.count(decision) > 1}):
+        yield f"{decision} was committed {decisions.count(decision)} times"
 
 
 def nothing_is_left_to_do(sight: Sight) -> Iterator[str]:

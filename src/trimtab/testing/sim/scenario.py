@@ -10,6 +10,13 @@ from typing import Any
 from trimtab.testing.sim.changes import NATURES, Push, first, push
 from trimtab.testing.sim.links import Weather
 
+DOZES_BEFORE = (
+    ("runtime", "stop"),
+    ("runtime", "ensure"),
+    ("gateway", "lease"),
+    ("gateway", "apply"),
+    ("state repository", "write"),
+)
 CALM_BEFORE_S = 12.0
 """The first release goes live before anything goes wrong."""
 
@@ -31,6 +38,12 @@ class Scenario:
     replicas: int
     weather: Weather
     skews_s: tuple[float, ...]
+    dozes_before: tuple[str, str] | None
+    """The call (port, method) before which controllers often stand still for long."""
+    renames: bool
+    """Whether a replica has another name in each of its lives."""
+    led: bool
+    """Whether one of the replicas at a time leads the data plane, or each environment has a holder of its own."""
     requests_per_s: int
     events: tuple[Event, ...]
     """In order. The last of them is when faults cease."""
@@ -48,8 +61,10 @@ def scenario(seed: int) -> Scenario:
     group = tuple(f"{app}/production" for app in apps) if len(apps) > 1 else ()
     staging = rng.random() < 0.15
     ends = CALM_BEFORE_S + rng.uniform(25.0, 70.0)
-    replicas = rng.choice([1, 1, 2, 2, 3])
+    replicas = rng.choice([1, 2, 2, 3])
+    dozes_before = rng.choice(DOZES_BEFORE) if replicas > 1 and rng.random() < 0.25 else None
     events = [
+        *_returns(rng, apps, ends, dozes_before),
         *_pushes(rng, apps, group, ends, staging=staging),
         *_people(rng, apps, ends),
         *_mishaps(rng, apps, replicas, ends),
@@ -61,6 +76,9 @@ def scenario(seed: int) -> Scenario:
         replicas=replicas,
         weather=_weather(rng),
         skews_s=tuple(_skew(rng) for _ in range(replicas)),
+        dozes_before=dozes_before,
+        renames=rng.random() < 0.5,
+        led=rng.random() < 0.5,
         requests_per_s=rng.choice([60, 120, 240]),
         events=tuple(sorted(events, key=lambda event: event.at)),
         chaos_ends=ends,
@@ -73,7 +91,7 @@ def _weather(rng: Random) -> Weather:
     def some(most: float) -> float:
         return rng.choice([0.0, 0.0, 0.3, 1.0]) * most
 
-    return Weather(some(0.03), some(0.03), some(0.03), some(0.03), some(0.006), some(0.006))
+    return Weather(some(0.03), some(0.03), some(0.03), some(0.03), some(0.006), some(0.012))
 
 
 def _skew(rng: Random) -> float:
@@ -85,20 +103,23 @@ def _pushes(
 ) -> Iterator[Event]:
     number, at = 1, CALM_BEFORE_S + rng.uniform(0.0, 4.0)
     while at < ends - 5.0 and number <= 5:
-        nature = rng.choices(NATURES, (4, 4, 2, 1, 1))[0]
+        nature = rng.choices(NATURES, (5, 4, 2, 1, 0.5, 1))[0]
         for app in apps:
             yield Event(at, "push", (push(rng, app, number, nature, group, staging=staging),))
+        if rng.random() < 0.15:
+            yield Event(at + rng.choice([6.0, 15.0]), "push_again", (apps[0], rng.random()))
         number, at = number + 1, at + rng.choice([0.3, 3.0, 12.0, 20.0, 25.0])
 
 
 def _people(rng: Random, apps: tuple[str, ...], ends: float) -> Iterator[Event]:
-    for _ in range(rng.choice([0, 0, 1, 2, 4])):
+    for _ in range(rng.choice([0, 0, 1, 2, 4, 6])):
         what = rng.choice(
             [
                 "abort",
                 "promote",
                 "hold",
                 "resume",
+                "roll_back",
                 "roll_back",
                 "pin",
                 "unpin",
@@ -112,11 +133,17 @@ def _people(rng: Random, apps: tuple[str, ...], ends: float) -> Iterator[Event]:
         yield Event(rng.uniform(CALM_BEFORE_S + 3.0, ends), what, (rng.choice(apps), rng.random()))
 
 
+def _returns(rng: Random, apps: tuple[str, ...], ends: float, dozes_before: tuple[str, str] | None) -> Iterator[Event]:
+    """Where releases are stopped late, people want just those back."""
+    for _ in range(4 if dozes_before == ("runtime", "stop") else 0):
+        yield Event(rng.uniform(CALM_BEFORE_S + 5.0, ends), "roll_back", (rng.choice(apps), 1.0))
+
+
 def _mishaps(rng: Random, apps: tuple[str, ...], replicas: int, ends: float) -> Iterator[Event]:
     for _ in range(rng.choice([0, 1, 3, 6])):
         at, machine = rng.uniform(CALM_BEFORE_S, ends), rng.randrange(replicas)
         for_s = rng.choice([0.6, 2.0, 6.0, 20.0])
-        what = rng.choice(["kill", "pause", "cut", "cut", "clock", "instance", "silence", "count", "lie"])
+        what = rng.choice(["kill", "pause", "pause", "cut", "cut", "clock", "instance", "silence", "count", "lie"])
         if what in ("kill", "pause"):
             yield Event(at, what, (machine, for_s))
         elif what == "cut":

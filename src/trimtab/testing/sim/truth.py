@@ -20,6 +20,7 @@ from trimtab.core.model.specification import Specification
 from trimtab.core.model.traffic import ArmCounts, Instance, Route, Share
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
+from trimtab.ports.runtime import NO_VARIABLES
 from trimtab.ports.store import Claim, OutboxEntry
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
@@ -40,7 +41,15 @@ class Witness(Protocol):
 
     def instructed(self, what: str, environment: EnvironmentId, fence: int) -> None: ...
 
-    def stopping(self, environment: EnvironmentId, arm: ArmId, keep: int) -> None: ...
+    def led(self, fence: int) -> None:
+        """The gateway was told that the holder of this fence leads it."""
+        ...
+
+    def ran(self, what: str, environment: EnvironmentId, fence: int) -> None:
+        """The runtime carried out an instruction."""
+        ...
+
+    def stopped(self, environment: EnvironmentId, arm: ArmId, keep: int) -> None: ...
 
     def moved(self, environment: EnvironmentId) -> None:
         """Traffic or instances are not what they were."""
@@ -101,6 +110,10 @@ class TrueGateway(MemoryTraffic):
         self._epochs = 0
         self._owed_errors: dict[ArmId, float] = {}
 
+    async def lead(self, fence: int) -> None:
+        await super().lead(fence)
+        self.witness.led(fence)
+
     async def apply(self, route: Route, fence: int) -> None:
         await super().apply(route, fence)
         self.witness.instructed("route", route.environment, fence)
@@ -148,19 +161,36 @@ class TrueGateway(MemoryTraffic):
 
 
 class TrueRuntime(MemoryRuntime):
-    """`never_ready`: releases whose instances do not start."""
+    """`never_ready`: releases whose instances do not start; `hanging`: those that start for ever."""
 
     def __init__(self, clock: Clock, witness: Witness) -> None:
         super().__init__(clock, ready_after_s=0.3)
         self.witness = witness
         self.never_ready: set[Digest] = set()
+        self.hanging: set[Digest] = set()
         self._sick: dict[str, float] = {}
 
-    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0) -> None:
-        if any(True for _ in (await self.instances(environment, arm))[keep:]):
-            self.witness.stopping(environment, arm, keep)
-        await super().stop(environment, arm, keep)
+    async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0, *, fence: int = 0) -> None:
+        there = self.of(environment, arm)[keep:]
+        await super().stop(environment, arm, keep, fence=fence)
+        self.witness.ran("stop", environment, fence)
+        if there:
+            self.witness.stopped(environment, arm, keep)
         self.witness.moved(environment)
+
+    async def ensure(
+        self,
+        environment: EnvironmentId,
+        arm: ArmId,
+        specification: Specification,
+        root: Path,
+        replicas: int,
+        env: Mapping[str, str] = NO_VARIABLES,
+        *,
+        fence: int = 0,
+    ) -> None:
+        await super().ensure(environment, arm, specification, root, replicas, env, fence=fence)
+        self.witness.ran("start", environment, fence)
 
     def of(self, environment: EnvironmentId, arm: ArmId | None = None) -> list[Instance]:
         self._let_time_pass()
@@ -184,8 +214,9 @@ class TrueRuntime(MemoryRuntime):
                     self._instances[key] = (place, replace(instance, phase="ready"))
         super()._let_time_pass()
         for key, (place, instance) in self._instances.items():
-            if instance.release in self.never_ready and instance.phase == "ready":
-                self._instances[key] = (place, replace(instance, phase="failed"))
+            if instance.phase == "ready" and instance.release in self.never_ready | self.hanging:
+                phase = "failed" if instance.release in self.never_ready else "unhealthy"
+                self._instances[key] = (place, replace(instance, phase=phase))
 
 
 class TrueStateRepository(MemoryStateRepository):
@@ -209,6 +240,18 @@ class TrueStateRepository(MemoryStateRepository):
             return None
 
     @property
+    def decisions(self) -> list[str]:
+        """Of each commit by which Trimtab carried out a decision of its own: what was decided, for what reason."""
+        own = [c for c in self._commits if KEY_TRAILER in c.trailers and "Trimtab-Actor" not in c.trailers]
+        return [
+            " | ".join([c.subject, *(v for name, v in sorted(c.trailers.items()) if name != KEY_TRAILER)]) for c in own
+        ]
+
+    def head_now(self) -> int:
+        """Counts the commits: a push that was sent before the last of them is refused."""
+        return len(self._commits)
+
+    @property
     def keys(self) -> list[str]:
         """The key of each commit that Trimtab wrote."""
         return [commit.trailers[KEY_TRAILER] for commit in self._commits if KEY_TRAILER in commit.trailers]
@@ -225,6 +268,12 @@ class TrueProcesses(MemoryProcesses):
         if spec.name not in self._processes:
             self.started.append(spec.name)
         return await super().start(spec)
+
+    @property
+    def failed(self) -> list[str]:
+        """The processes that ended badly by themselves."""
+        ended = [self._now(name).status for name in self._processes]
+        return [s.name for s in ended if s.phase == "exited" and s.exit_code and not s.stopped]
 
     def _ending(self, spec: ProcessSpec) -> Ending:
         words = " ".join(spec.argv)

@@ -25,6 +25,8 @@ from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
 from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.replicas import Lead, Sharing
+from trimtab.ports.store import Controller
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_source import File, MemorySource
 from trimtab.testing.sim import promises
@@ -34,6 +36,7 @@ from trimtab.testing.sim.history import History, PromiseBroken
 from trimtab.testing.sim.links import CALM, Link, StoreLink
 from trimtab.testing.sim.mishaps import Mishaps
 from trimtab.testing.sim.people import People
+from trimtab.testing.sim.promises import FRAME_S
 from trimtab.testing.sim.scenario import CALM_BEFORE_S, Scenario, scenario
 from trimtab.testing.sim.sight import Sight
 from trimtab.testing.sim.truth import (
@@ -46,8 +49,6 @@ from trimtab.testing.sim.truth import (
 )
 from trimtab.testing.sim.virtual_time import EPOCH, TrueClock, VirtualLoop, run
 
-FRAME_S = 0.25
-"""Requests come, and everything is looked at, so often."""
 SETTLES_WITHIN_S = 300.0
 """When faults have ceased, everything has ended and agrees after at most this long."""
 QUIET_S = 3.0
@@ -89,7 +90,8 @@ class Ports:
         self.gateway, self.metrics = link("gateway", world.gateway), link("metrics", world.gateway)
         self.runtime, self.processes = link("runtime", world.runtime), link("processes", world.processes)
         self.source, self.artifacts = link("source", world.source), link("artifacts", world.artifacts)
-        self.state_repository = link("state repository", world.state_repository)
+        git = world.state_repository
+        self.state_repository: Any = Link(life, "state repository", git, world.history, lands=git.head_now)
         self.measurements = link("measurements", world.measurements)
 
     def kinds(self, store: Any) -> dict[str, Kind]:
@@ -124,6 +126,7 @@ class World:
         self.source = MemorySource()
         self.measurements = MemoryMeasurements(self.clock)
         self.specifications: dict[str, Specification] = {}
+        self.pushed: list[Push] = []
         self.machines = [
             Machine(
                 f"controller {number + 1}",
@@ -148,14 +151,16 @@ class World:
                 self.sight.decided(decision)
 
         store: Any = StoreLink(life, self.store, self.history, committed)
-        ports = Ports(self, life)
+        ports, owner = Ports(self, life), f"{life.name}, life {life.number}" if self.plan.renames else life.name
         return Engine(
             store=store,
             clock=life,
             traffic=ports.gateway,
             kinds={name: Noted(kind, newest) for name, kind in ports.kinds(store).items()},
             handlers={**self._pipeline(ports).handlers(), **self._delivery(ports, life, store).handlers()},
-            owner=life.name,
+            owner=owner,
+            lead=Lead("gateway/sim", store, ports.gateway, owner) if self.plan.led else None,
+            sharing=Sharing(store, Controller(owner, url="", version="", host="", home="", pid=0, started_at=0.0)),
         )
 
     def _pipeline(self, ports: Ports) -> Pipeline:
@@ -188,13 +193,20 @@ class World:
 
     def push(self, made: Push, *, announced: bool = True) -> None:
         self.specifications[made.subject] = made.specification
+        self.pushed.append(made)
         files = {"trimtab.yaml": File(made.subject.encode())}
         change = self.source.commit(made.app, files, subject=made.subject, at=self.clock.now())
-        self.sight.nature_of_commit[change.commit] = made.nature
+        self.sight.nature_of_commit[change.commit], self.sight.heads[made.app] = made.nature, change.commit
         self.history.coverage[f"change: {made.nature}"] += 1
         self.history.note("Ada", f"pushes {change.commit[:8]}: {made.subject}{'' if announced else ' (unannounced)'}")
         if announced:
             self.append(app_object(made.app), ChangeArrived(change, "push"))
+
+    def push_again(self, app: str, which: float) -> None:
+        """Somebody reverts to what was pushed before: another commit with the same content."""
+        mine = [made for made in self.pushed if made.app == app]
+        if mine:
+            self.push(mine[int(which * len(mine))])
 
     @property
     def environments(self) -> list[EnvironmentId]:
@@ -226,10 +238,13 @@ class World:
     def _let_weather_in(self) -> None:
         for machine, skew_s in zip(self.machines, self.plan.skews_s, strict=True):
             machine.weather, machine.off_s = self.plan.weather, skew_s
+            machine.dozes_before = self.plan.dozes_before
 
     def _happen(self, what: str, about: tuple[Any, ...]) -> None:
         if what == "push":
             self.push(about[0], announced=self.rng.random() < 0.8)
+        elif what == "push_again":
+            self.push_again(*about)
         elif hasattr(self.people, what):
             getattr(self.people, what)(*about)
         else:
@@ -300,7 +315,7 @@ class Outcome:
 
 def simulate(seed: int, plan: Scenario | None = None) -> Outcome:
     """Run one seed; broken promises are in the outcome."""
-    log = logging.getLogger("trimtab.engine.loop")
+    log = logging.getLogger("trimtab.engine")
     with tempfile.TemporaryDirectory(prefix="trimtab-sim-", dir=_memory_folder()) as folder:
         world = World(plan or scenario(seed), Path(folder))
         defects, before = _Defects(world.history), log.propagate

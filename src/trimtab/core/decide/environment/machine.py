@@ -271,9 +271,11 @@ class _Work:
             trailers["Trimtab-Rollout"] = f"{self.id}/{rollout}"
         if actor:
             trailers["Trimtab-Actor"] = actor
-        action = CommitDesired(self.id.app, self.id.name, offer.release, subject, why, trailers)
+        key = self.key("desired")
+        commit = f"{self.id.object_id}#{key}"
+        action = CommitDesired(self.id.app, self.id.name, offer.release, subject, why, trailers, commit)
         self.state = replace(self.state, committing=offer, writing=action, write_again_at=0.0)
-        self.todo.append(Todo(self.key("desired"), action))
+        self.todo.append(Todo(key, action))
 
     def write_again(self) -> None:
         """A write that failed is tried until it is done: what was decided must not be lost."""
@@ -359,6 +361,9 @@ class _Work:
         self.state = replace(self.state, waiting=self.state.waiting[1:])
         if offer.release == self.state.live:
             self.offer_onwards(offer, f"{self.id} runs it already")
+            if self.state.desired is not None and self.state.desired.release != offer.release:
+                # The rollout of what Git says was stopped for this one.
+                self.commit(offer, f"Keep {short(offer.release)} in {self.id}", f"run {offer.run} brought it again")
             return
         subject = f"Promote {short(offer.release)} to {self.id}"
         self.commit(offer, subject, f"run {offer.run} passed: {offer.subject}")

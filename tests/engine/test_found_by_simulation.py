@@ -1,0 +1,60 @@
+"""Defects at the edges of the engine that the simulator found, each as its smallest case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.world import CONFIGURATION, PRODUCTION, World
+from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.actions import StartStep
+from trimtab.core.model.desired import desired_path, render_desired
+from trimtab.core.model.specification import StepSpec
+from trimtab.engine.loop import Order
+from trimtab.engine.pipeline import Pipeline
+from trimtab.testing.memory_source import File
+
+
+async def test_what_git_says_is_not_refused_because_the_release_cannot_be_read_for_a_moment(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.register()
+    world.start()
+    try:
+        world.push("first")
+        await world.until(lambda: world.ended(1))
+        first = next(iter(world.board.releases("shop"))).release
+        world.push("second")
+        await world.until(lambda: world.ended(2))
+        world.artifacts.faults.fail("manifest", failure("artifact-io", "the disk does not answer"), times=3)
+        world.state_repository.push({desired_path(PRODUCTION): render_desired(PRODUCTION, first)})
+        await world.until(lambda: world.ended(3))
+        assert "DesiredRefused" not in [recorded.kind for recorded in world.facts()]
+    finally:
+        await world.stop()
+
+
+def pipeline(world: World, folder: Path) -> Pipeline:
+    return Pipeline(
+        world.source, world.processes, world.artifacts, lambda *_: pytest.fail("nothing is read"), folder, {}
+    )
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["is making it too", "has finished the run"])
+async def test_a_workspace_that_another_controller_made_first(tmp_path: Path, made: bool) -> None:
+    world, workspaces = World(tmp_path), tmp_path / "workspaces"
+    change = world.source.commit("shop", {"trimtab.yaml": File(CONFIGURATION.encode())})
+    start = StartStep("shop", 1, change.commit, StepSpec("test", "pytest"), 1)
+    order, checkout = Order(start, "run/shop/1", "step:test:1", 1), world.source.checkout
+
+    async def slow(app: str, commit: str, into: Path) -> None:
+        await checkout(app, commit, into)
+        into.rename(workspaces / "shop" / "1" if made else tmp_path / "elsewhere")
+
+    world.source.checkout = slow  # type: ignore[method-assign]
+    if made:
+        await pipeline(world, workspaces).start_step(order)
+        assert world.processes.started == ["step/shop/1/test/1"]
+    else:
+        with pytest.raises(TrimtabError, match="another controller took the run over"):
+            await pipeline(world, workspaces).start_step(order)
