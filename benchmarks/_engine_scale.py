@@ -207,7 +207,7 @@ def controller(folder: Path, *, rolling: bool) -> tuple[Engine, Punctual, Sqlite
         },
         handlers={},
         owner=ME.owner,
-        lead=Lead("gateway/local", store, world, ME.owner),
+        lead=Lead("gateway/local", store, world, SystemClock(), ME.owner),
         sharing=Sharing(store, ME),
     )
     return engine, rollouts, store

@@ -22,7 +22,7 @@ def controller(name: str) -> Controller:
 
 
 def lead(world: World, owner: str) -> Lead:
-    return Lead(GATEWAY, world.store, world.traffic, owner)
+    return Lead(GATEWAY, world.store, world.traffic, world.clock, owner)
 
 
 async def test_one_leads_and_delivers(tmp_path: Path) -> None:
@@ -74,6 +74,19 @@ async def test_who_was_paused_changes_nothing_when_it_wakes(tmp_path: Path) -> N
     assert first.fence is None
     await first._tell(1)
     assert first.fence is None, "what it believed does not come true by being told late"
+
+
+async def test_a_new_store_s_fences_outgrow_those_that_the_data_plane_knows(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.traffic.lead(1234)
+    world.register()
+    mine = lead(world, "ann")
+    world.start(owner="ann", lead=mine)
+    world.push("first")
+    await world.until(lambda: world.ended(1))
+    assert mine.fence is not None
+    assert mine.fence >= 1234
+    await world.stop()
 
 
 def spread(store: MemoryStore, names: list[str], now: float) -> list[Sharing]:

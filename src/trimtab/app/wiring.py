@@ -58,7 +58,7 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         kinds=_kinds(ports),
         handlers={**pipeline.handlers(), **delivery.handlers()},
         owner=me.owner,
-        lead=Lead(DATA_PLANE, ports.store, ports.gateway, me.owner, on_lead),
+        lead=Lead(DATA_PLANE, ports.store, ports.gateway, ports.clock, me.owner, on_lead),
         sharing=Sharing(ports.store, me, is_gone=lambda other: is_gone(me, other)),
     )
     ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))

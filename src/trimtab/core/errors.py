@@ -47,14 +47,16 @@ class TrimtabError(Exception):
 class StaleFence(TrimtabError):
     """Someone newer holds the object: whatever was about to be done must not be done."""
 
+    held: int = 0
+    """The fence that is known already."""
+
 
 def stale_fence(what: str, held: int, offered: int) -> StaleFence:
     """The error for an instruction that carries fence `offered` where `held` is already known."""
-    return StaleFence(
-        Problem(
-            "stale-fence", f"{what}: instruction with fence {offered} came after fence {held}; it was not carried out"
-        )
-    )
+    said = f"{what}: instruction with fence {offered} came after fence {held}; it was not carried out"
+    error = StaleFence(Problem("stale-fence", said))
+    error.held = held
+    return error
 
 
 def failure(code: str, message: str, hint: str = "", where: str = "") -> TrimtabError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from trimtab.core.errors import StaleFence
 from trimtab.core.model.identity import ObjectId, app_of
+from trimtab.ports.clock import Clock
 from trimtab.ports.store import Controller, Store
 from trimtab.ports.traffic import Traffic
 
@@ -20,6 +21,8 @@ LEASE_S = 6.0
 CHECK_IN_S = 2.0
 GONE_S = 5.0
 """A controller that was not seen for this long is not reckoned with."""
+GROWS_AT_ONCE = 200
+"""By how much a fence is raised before everybody else has a turn."""
 FORGOTTEN_S = 24 * 3600.0
 """One that was not seen for this long does not come back under its name."""
 PATIENCE_S = 3.0
@@ -36,6 +39,7 @@ class Lead:
     object_id: ObjectId
     store: Store
     traffic: Traffic
+    clock: Clock
     owner: str
     on_lead: Callable[[], None] = lambda: None
     """Called each time this controller has taken the lead."""
@@ -56,11 +60,21 @@ class Lead:
     async def _tell(self, fence: int) -> None:
         try:
             await self.traffic.lead(fence)
-        except StaleFence:
-            return  # another one was faster; its lease says so soon
+        except StaleFence as stale:
+            self._grow_beyond(stale.held)
+            return
         log.info("leading %s (fence %d)", self.object_id, fence)
         self.fence = fence
         self.on_lead()
+
+    def _grow_beyond(self, held: int) -> None:
+        """The data plane knows a higher fence than the store gave. Either somebody has taken over, whose lease says so
+        soon, or the store is a new one (or was restored): then its fences have to outgrow those of the one before."""
+        for _ in range(GROWS_AT_ONCE):
+            self.store.release_leases(self.owner, self.object_id)
+            claim = self.store.claim(self.object_id, self.owner, self.clock.now(), LEASE_S)
+            if claim is None or claim.fence >= held:
+                return
 
 
 @dataclass(slots=True)

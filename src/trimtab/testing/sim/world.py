@@ -159,7 +159,7 @@ class World:
             kinds={name: Noted(kind, newest) for name, kind in ports.kinds(store).items()},
             handlers={**self._pipeline(ports).handlers(), **self._delivery(ports, life, store).handlers()},
             owner=owner,
-            lead=Lead("gateway/sim", store, ports.gateway, owner) if self.plan.led else None,
+            lead=Lead("gateway/sim", store, ports.gateway, life, owner) if self.plan.led else None,
             sharing=Sharing(store, Controller(owner, url="", version="", host="", home="", pid=0, started_at=0.0)),
         )
 
