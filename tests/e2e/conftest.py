@@ -12,6 +12,9 @@ from typing import TypeVar
 import pytest
 
 from tests.e2e.world import World, wait_for
+from tests.postgres import postgres_url
+
+__all__ = ["postgres_url", "tidied", "world"]
 
 W = TypeVar("W", bound=World)
 

@@ -2,9 +2,10 @@
 
     python -m tests.e2e.mortal HOME PORT
 
-Reads one line for each life, JSON: `moment` (before, after, or empty: live on) and `known` (names of writes at which it
-does not die), and answers `{"pid": ...}` when that life has begun and `{"died_at": ...}` when it has ended: the write's
-name, or null. Everything is imported once, each life is a fork.
+Reads one line for each life, JSON: `moment` (before, after, or empty: live on), `known` (names of writes at which it
+does not die) and `of` (it dies at writes only that are about these kinds of objects). Answers `{"pid": ...}` when that
+life has begun and `{"died_at": ...}` when it has ended: the write's name, or null. Everything is imported once, each
+life is a fork.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,27 +27,27 @@ from trimtab.adapters.store_sql.store import SqlStore
 from trimtab.app import Settings, ports, serve
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId
-from trimtab.ports.store import Claim, Controller, OutboxEntry
+from trimtab.ports.store import Claim, OutboxEntry
 
 T = TypeVar("T")
 
 
 class Fate:
-    """When this life ends. `tell`: is told the name of the write, right before."""
+    """When this life ends. `asked`: see above; `tell` is told the name of the write, right before."""
 
-    def __init__(self, moment: str, known: Collection[str], tell: Callable[[str], object]) -> None:
-        self._moment, self._known, self._tell = moment, known, tell
+    def __init__(self, asked: Mapping[str, Any], tell: Callable[[str], object]) -> None:
+        self._moment, self._known, self._of, self._tell = asked["moment"], set(asked["known"]), asked["of"], tell
         self._due: str | None = None
         self.name = ""
         """Of the write that is being made."""
 
     def before(self) -> None:
-        if self._moment == "before" and self.name not in self._known:
+        if self._moment == "before" and self._is_fatal():
             self._die(self.name)
 
     def after(self, *, durable: bool) -> None:
         """The write was made; `durable`: and nothing can take it back."""
-        if self._moment == "after" and self.name not in self._known:
+        if self._moment == "after" and self._is_fatal():
             self._due = self._due or self.name
         if durable and self._due:
             self._die(self._due)
@@ -53,6 +55,9 @@ class Fate:
     def refused(self) -> None:
         """What was to become durable did not."""
         self._due = None
+
+    def _is_fatal(self) -> bool:
+        return self.name not in self._known and any(f"{kind}/" in self.name for kind in self._of)
 
     def _die(self, name: str) -> None:
         self._tell(name)
@@ -87,7 +92,7 @@ class MortalDatabase:
             raise
         finally:
             self._is_together = False
-        self._fate.name = "together"
+        self._fate.name = ""
         self._fate.after(durable=True)
 
 
@@ -115,7 +120,7 @@ def _kinds(facts: Sequence[Recorded]) -> str:
 
 
 def _append(facts: Sequence[Recorded], now: float) -> str:
-    return _kinds(facts)
+    return f"{facts[0].object} {_kinds(facts)}"
 
 
 def _claim(object_id: ObjectId, *_: Any) -> str:
@@ -133,8 +138,8 @@ def _done(entry: OutboxEntry, facts: Sequence[Recorded], now: float) -> str:
     return f"{entry.id} {_kinds(facts)}"
 
 
-def _object(first: Any, *rest: Any, **_: Any) -> str:
-    return ""
+def _plumbing(*_: Any, **__: Any) -> str:
+    return "store/"
 
 
 NAMES: dict[str, Callable[..., str]] = {
@@ -142,7 +147,7 @@ NAMES: dict[str, Callable[..., str]] = {
     "claim": _claim,
     "commit": _commit,
     "done": _done,
-    **dict.fromkeys(("postpone", "look_again", "release_leases", "check_in", "check_out", "keep_snapshot"), _object),
+    **dict.fromkeys(("postpone", "look_again", "release_leases", "check_in", "check_out", "keep_snapshot"), _plumbing),
 }
 
 
@@ -152,14 +157,13 @@ def _without_numbers(name: str) -> str:
     return re.sub(r"(run/shop|rollout/shop/production|run|rollout)([-/])\d+", r"\1\2N", name)
 
 
-def live(home: Path, port: int, moment: str, known: Collection[str], tell: Callable[[str], object]) -> None:
+def live(home: Path, port: int, fate: Fate) -> None:
     """One life."""
-    fate = Fate(moment, known, tell)
 
     def open_mortal(place: Path | str) -> Any:
         return MortalStore(open_store(place), fate)
 
-    setattr(ports, "open_store", open_mortal)
+    vars(ports)["open_store"] = open_mortal
     serve(Settings(home, port=port), Path.cwd())
 
 
@@ -174,12 +178,16 @@ def main() -> None:
             answer = os.dup(writing)
             os.dup2(2, 1)
             try:
-                live(home, port, asked["moment"], set(asked["known"]), lambda name: os.write(answer, name.encode()))
+                live(home, port, Fate(asked, partial(_tell, answer)))
             finally:
                 os._exit(0)
         os.close(writing)
         print(json.dumps({"pid": pid}), flush=True)
         _wait(pid, reading)
+
+
+def _tell(answer: int, name: str) -> None:
+    os.write(answer, name.encode())
 
 
 def _wait(pid: int, reading: int) -> None:

@@ -55,7 +55,7 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "instant": ("instant", ""),
 }
 LEASE_AND_A_BIT_S = 3.5
-WATCHED_RETURNS = 3
+WATCHED_RETURNS = 1
 """How often, for each release, a dead controller stays away until stable has everything."""
 
 
@@ -66,10 +66,13 @@ class Doomed(World):
     server: subprocess.Popen[str] | None = None
     heard: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     died_at: dict[str, set[str]] = field(default_factory=lambda: {"before": set(), "after": set()})
+    of: tuple[str, ...] = ("app", "run", "env", "rollout", "gateway", "store")
+    """It dies at writes about these only."""
+    moment: str = ""
     pid: int | None = None
     lives: int = 0
 
-    def live(self, moment: str = "") -> None:
+    def begin(self, moment: str = "") -> None:
         """Begin a life that ends before or after the next write that none has ended at so."""
         if self.server is None:
             self._start_server()
@@ -78,7 +81,7 @@ class Doomed(World):
         assert self.server is not None
         assert self.server.stdin is not None
         known = sorted(self.died_at.get(moment, ()))
-        print(json.dumps({"moment": moment, "known": known}), file=self.server.stdin, flush=True)
+        print(json.dumps({"moment": moment, "known": known, "of": self.of}), file=self.server.stdin, flush=True)
         self.pid = self.heard.get(timeout=10.0)["pid"]
         self.lives += 1
 
@@ -120,7 +123,7 @@ class Doomed(World):
 
     def answering(self) -> None:
         """A life that nothing ends, once it answers."""
-        self.live()
+        self.begin()
         api = self.home / "api.json"
         wait_for(api.exists, why="the controller is up")
         said = json.loads(api.read_text())
@@ -157,7 +160,7 @@ class Walk:
 
     def go(self) -> None:
         for moment in itertools.cycle(("before", "after")):
-            self.world.live(moment)
+            self.world.begin(moment)
             died_at = wait_for(self._look, within_s=60.0, why=f"the walk goes on, {self.deaths} deaths so far")
             if died_at == "over":
                 self.world.end_life()
@@ -231,10 +234,14 @@ def examine(world: Doomed, walks: list[tuple[Walk, str]]) -> None:
     assert place.live in text
 
 
-def walk_through(name: str) -> tuple[int, list[float]]:
-    """How often the controller has died, and how long stable took to return where that was watched."""
+def walk_through(name: str, *, quick: bool = False) -> int:
+    """How often the controller has died. `quick`: at each write about the environment and its rollout once, by turns
+    before and after it."""
     strategy, more = STRATEGIES[name]
     with tidied(Doomed) as world:
+        if quick:
+            world.of = ("env", "rollout")
+            world.died_at["after"] = world.died_at["before"]
         world.plant(strategy=strategy, more=more, pipeline=MARKS.format(marks=world.folder / "marks"))
         world.answering()
         world.ended(world.push(version=1))
@@ -251,8 +258,11 @@ def walk_through(name: str) -> tuple[int, list[float]]:
                 assert_answers([everybody, beta], may_fail=fail > 0)
         examine(world, walks)
         deaths = sum(walk.deaths for walk, _ in walks)
-        print(f"{name}: {deaths} deaths in {world.lives} lives; stable returned in", [r for w, _ in walks for r in w.returns_s])
-        return deaths, [seconds for walk, _ in walks for seconds in walk.returns_s]
+        returns = ", ".join(f"{seconds:.1f}" for walk, _ in walks for seconds in walk.returns_s)
+        print(
+            f"{name}: {deaths} deaths; a candidate's last answer came so long after its controller's death: {returns} s"
+        )
+        return deaths
 
 
 def assert_answers(watched: list[Answers], *, may_fail: bool) -> None:
@@ -264,13 +274,12 @@ def assert_answers(watched: list[Answers], *, may_fail: bool) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_canary_survives_a_death_at_every_write() -> None:
-    deaths, _ = walk_through("canary")
-    assert deaths > 60
+    assert walk_through("canary", quick=True) >= 30
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_strategy_survives_a_death_at_every_write() -> None:
-    deaths = {name: walk_through(name)[0] for name in STRATEGIES}
+    deaths = {name: walk_through(name) for name in STRATEGIES}
     print(deaths)
     assert sum(deaths.values()) >= 500

@@ -50,7 +50,9 @@ CASES = {
             {mirror: false, weight: 50%, hold: 500ms, ramp: 500ms, evidence: true}]}}""",
         "replicas: 2",
     ),
-    "blue-green": Case("{blue-green: {warm_up: {for: 500ms}, gate: ./may-i, approve: true, bake: 1s, scale_down_delay: 0s}}"),
+    "blue-green": Case(
+        "{blue-green: {warm_up: {for: 500ms}, gate: ./may-i, approve: true, bake: 1s, scale_down_delay: 0s}}"
+    ),
     "rolling": Case("{rolling: {hold: 500ms, requests: 5, scale_down_delay: 0s}}", "replicas: 3"),
     "shadow": Case("{shadow: {for: 500ms, ramp: 1s, scale_down_delay: 0s}}"),
     "ab": Case("{ab: {match: beta, weight: 50%, for: 500ms, requests: 30, scale_down_delay: 0s}}", SEGMENTS),
@@ -141,6 +143,8 @@ async def test_a_crash_at_every_write_changes_nothing_in_the_end(tmp_path: Path,
                 await delivery.go(crash_at, after=after)
                 delivery.examine()
             except AssertionError as error:
-                raise AssertionError(f"crash {'after' if after else 'before'} write {crash_at} of {writes[-1]}") from error
+                raise AssertionError(
+                    f"crash {'after' if after else 'before'} write {crash_at} of {writes[-1]}"
+                ) from error
             finally:
                 await delivery.world.stop()
