@@ -59,7 +59,7 @@ def _(patch: Patch) -> None:
     patch.setattr(MemoryTraffic, "_check_fence", lambda *_: None)
 
 
-@mutation("the runtime does not check fences")
+@mutation("the runtime does not check fences", seeds=400)
 def _(patch: Patch) -> None:
     patch.setattr(MemoryRuntime, "_check_fence", lambda *_: None)
 

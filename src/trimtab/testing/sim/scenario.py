@@ -62,7 +62,7 @@ def scenario(seed: int) -> Scenario:
     staging = rng.random() < 0.15
     ends = CALM_BEFORE_S + rng.uniform(25.0, 70.0)
     replicas = rng.choice([1, 2, 2, 3])
-    dozes_before = rng.choice(DOZES_BEFORE) if replicas > 1 and rng.random() < 0.25 else None
+    dozes_before = rng.choice(DOZES_BEFORE) if replicas > 1 and rng.random() < 0.4 else None
     events = [
         *_returns(rng, apps, ends, dozes_before),
         *_pushes(rng, apps, group, ends, staging=staging),
