@@ -86,7 +86,7 @@ class Play:
     def ready(self) -> None:
         wanted = {arm: instances(arm, number) for arm, number in self.state.wanted.items()}
         self.reading = replace(self.reading, instances=wanted)
-        self.see()
+        self.see(*(f.ActionDone(key, "StartInstances") for key in self.state.starts))
 
     def hold(
         self, candidate_pct: float, others_pct: Mapping[ArmId, float] | None = None, mirror_pct: float = 0.0

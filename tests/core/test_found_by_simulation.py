@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.core.rollout_play import NEW, instances
+from tests.core.rollout_play import Play as RolloutPlay
 from tests.core.test_environment import PLACE, A, B, C, Play
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
@@ -83,3 +85,14 @@ def test_a_write_that_is_tried_again_names_the_same_commit() -> None:
     play.see()
     first, second = [action for action in play.actions(CommitDesired) if isinstance(action, CommitDesired)]
     assert first.key == second.key == f"{PLACE.object_id}#{key}"
+
+
+def test_a_rollout_waits_for_its_own_start_and_not_for_instances_that_are_being_stopped() -> None:
+    """The release was given up a moment ago and is offered again: its old instances are seen until they have ended."""
+    play = RolloutPlay()
+    play.begin()
+    play.reading = replace(play.reading, instances={NEW: instances(NEW, 1)})
+    play.see()
+    assert play.phase == "starting"
+    play.see(f.ActionDone("start-0", "StartInstances"))
+    assert play.phase == "routing"

@@ -147,6 +147,7 @@ class _Work:
         self.prepare()
 
     def action_done(self, key: str) -> None:
+        self.state = replace(self.state, starts=tuple(start for start in self.state.starts if start != key))
         phase = self.state.phase
         if key == f"route-{self.state.step}" and phase == "routing":
             self.state = replace(self.state, routed=True)
@@ -242,6 +243,7 @@ class _Work:
                 _, _, guise = arm.partition("@")
                 key = f"start-{self.state.step}{'-' if guise else ''}{guise}"
                 self.do(key, moves.start(self.state, arm, replicas))
+                self.state = replace(self.state, starts=(*self.state.starts, key))
         self.state = replace(self.state, wanted={**self.state.wanted, **needed})
         self.enter("starting")
 
@@ -256,7 +258,7 @@ class _Work:
                 self.go_back("failed", f"instance {failed[0].id} of {short(arm)} did not become ready: {why}")
                 return
         ready = {arm: sum(instance.phase == "ready" for instance in instances) for arm, instances in found.items()}
-        if not all(ready[arm] >= replicas for arm, replicas in needed.items()):
+        if self.state.starts or not all(ready[arm] >= replicas for arm, replicas in needed.items()):
             return
         if self.state.step == 0:
             number, took = sum(ready.values()), duration(self.now - self.state.started_at)

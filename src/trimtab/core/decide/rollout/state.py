@@ -74,6 +74,9 @@ class RolloutState:
     approved: bool = False
     wanted: Mapping[ArmId, int] = field(default_factory=dict)
     """How many instances were asked for, by arm."""
+    starts: tuple[str, ...] = ()
+    """Keys of the starts that are not carried out yet: until they are, instances that are seen may be those of before,
+    which are being stopped."""
     held: str = ""
     """Why the rollout is held; empty when it is not."""
     ready_for: int = 0
