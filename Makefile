@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# Two modules of tests at a time: most of what they do is waiting for processes. More would disturb each other.
+BESIDE := -n 2 --dist loadscope
+
 .PHONY: help setup demo test test-all sim check format bench clean
 .DEFAULT_GOAL := help
 
@@ -23,7 +26,7 @@ demo: $(STAMP)  ## Watch five changes on their way to production (KEEP=1 leaves 
 	@$(BIN)/python -m trimtab.demo $(if $(KEEP),--keep)
 
 test: $(STAMP)  ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(BESIDE) -m 'not slow'
 
 test-all: $(STAMP)  ## Run the tests, the long ones too
 	$(BIN)/python -m pytest

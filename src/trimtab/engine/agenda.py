@@ -28,6 +28,11 @@ class Agenda:
             self._at[object_id] = at
             heapq.heappush(self._heap, (at, object_id))
 
+    def rewind(self) -> None:
+        """Look at everything at once: the clock was set back, and the times that were asked for are far away now."""
+        for object_id in list(self._at):
+            self.put(object_id, 0.0)
+
     def queue(self, objects: Iterable[ObjectId]) -> None:
         """Look at these when there is time for it, each once."""
         for object_id in objects:

@@ -30,6 +30,8 @@ from trimtab.ports.traffic import Traffic
 
 POLL_S = 0.5
 """How often the store is asked what is due. What this controller did itself it knows without asking."""
+SET_BACK_S = 1.0
+"""By how much a clock may be corrected without a word."""
 TROUBLED_WAIT_S = 1.0
 AGAIN_S = 1.0
 SHUNNED_S = 30.0
@@ -128,6 +130,8 @@ class Engine:
         self._states = StateMemory()
         self._to_store: list[tuple[Claim, Decision[Any], float, asyncio.Future[None]]] = []
         self._poll_at = 0.0
+        self._latest = 0.0
+        """The clock at the last pass; 0: there was none."""
         self._actions_wait = False
         self._trouble = ""
 
@@ -164,7 +168,10 @@ class Engine:
         """Start tasks for what is due; how long to wait until the next pass (seconds)."""
         now = self._clock.now()
         try:
-            if now >= self._poll_at or now < self._poll_at - POLL_S:  # the latter: the clock was set back
+            if now < self._latest - SET_BACK_S or self._latest == 0.0:
+                self._mind_the_clock(now)
+            self._latest = now
+            if now >= self._poll_at:
                 self._poll(now)
             if self._actions_wait:
                 self._start_actions(now)
@@ -176,6 +183,16 @@ class Engine:
         self._note_trouble("")
         next_at = None if len(self._deciding) >= AT_ONCE else self._agenda.next_at()
         return max(0.0, min(self._poll_at, self._poll_at if next_at is None else next_at) - now)
+
+    def _mind_the_clock(self, now: float) -> None:
+        """After a start, or when the clock was set back: nothing may wait for the clock of before."""
+        newest = max((fact.at for fact in self._store.facts(newest_first=True, limit=1)), default=0.0)
+        back_s = max(self._latest, newest) - now
+        if back_s > SET_BACK_S:
+            log.warning("the clock was set back by %.1f s; everything is looked at again", back_s)
+            self._store.rewind(now)
+            self._agenda.rewind()
+            self._poll_at = 0.0
 
     def _poll(self, now: float) -> None:
         """Ask the store for what others left: the API, controllers that died, facts of other objects' decisions."""

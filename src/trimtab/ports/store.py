@@ -134,6 +134,11 @@ class Store(Protocol):
         it stays as it is."""
         ...
 
+    def rewind(self, now: float) -> None:
+        """The clock was set back to `now`: whatever would be due later is due now. (A time that only the clock
+        of before would have reached soon is not waited for.) Leases stay: others' clocks may be right."""
+        ...
+
     def claim(self, object_id: ObjectId, owner: str, now: float, ttl_s: float) -> Claim | None:
         """Take or keep the object's lease; None when someone else holds it. The fence grows when the owner changes.
 

@@ -127,6 +127,13 @@ class MemoryStore:
                 row = self._objects[stored.entry.object]
                 yield stored.entry.object, stored.due_at, 0.0 if row.owner is None else row.lease_until
 
+    def rewind(self, now: float) -> None:
+        for row in self._objects.values():
+            if row.wake_at is not None:
+                row.wake_at = min(row.wake_at, now)
+        for stored in self._outbox.values():
+            stored.due_at = min(stored.due_at, now)
+
     def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
         ids = sorted(object_id for object_id in self._objects if object_id.startswith(prefix))
         return tuple(self._row(object_id, self._objects[object_id]) for object_id in ids)

@@ -192,6 +192,29 @@ def check_looking_again_brings_nothing_into_being_and_nothing_back(store: Store)
     assert store.get(APP) is None
 
 
+# --- a clock that was set back ---
+
+
+def check_what_waits_for_a_time_that_was_taken_back_is_due(store: Store) -> None:
+    append(store, RUN, APP, now=5000.0)
+    commit(store, take(store, RUN, ANN, 5000.0), wake_at=5300.0, now=5000.0)
+    entry = decided_action(store, APP, 5000.0)
+    store.postpone(entry, 5100.0)
+    assert store.due(1000.0, ANN) == ()
+    store.rewind(1000.0)
+    assert store.due(1000.0, ANN) == (RUN,)
+    assert store.due(1000.0, BOB) == (), "ann holds both"
+    assert [offered.id for offered in store.outbox(1000.0, ANN)] == [entry.id]
+
+
+def check_a_rewind_leaves_what_is_due_or_ended(store: Store) -> None:
+    append(store, RUN, APP)
+    decide(store, RUN, ended=True)
+    decide(store, APP, wake_at=None)
+    store.rewind(500.0)
+    assert store.due(900.0, BOB) == ()
+
+
 # --- leases and fences ---
 
 

@@ -57,12 +57,12 @@ def an_action(claim: Claim, key: str) -> OutboxEntry:
     return OutboxEntry(f"{claim.object}#{key}", claim.object, claim.fence, type(action).__name__, encode_action(action))
 
 
-def decided_action(store: Store) -> OutboxEntry:
-    """An action that ann decided at 0.0, with her lease until 10.0."""
-    append(store, RUN)
-    claim = take(store, RUN, ANN, 0.0)
+def decided_action(store: Store, object_id: ObjectId = RUN, now: float = 0.0) -> OutboxEntry:
+    """An action that ann decided now, with her lease for 10 s."""
+    append(store, object_id, now=now)
+    claim = take(store, object_id, ANN, now)
     entry = an_action(claim, "stop")
-    commit(store, claim, todo=[entry])
+    commit(store, claim, todo=[entry], now=now)
     return entry
 
 

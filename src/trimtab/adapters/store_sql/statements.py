@@ -76,6 +76,11 @@ UPDATE objects SET wake_at = :at WHERE id = :id AND wake_at <= :now AND state IS
 AND NOT EXISTS (SELECT 1 FROM inbox WHERE object = :id) AND NOT EXISTS (SELECT 1 FROM outbox WHERE object = :id)
 """
 
+REWIND = (
+    "UPDATE objects SET wake_at = :now WHERE wake_at > :now",
+    "UPDATE outbox SET due_at = :now WHERE due_at > :now",
+)
+
 # --- facts ---
 
 _FACT = "facts.seq, facts.at, facts.object, facts.kind, facts.body, facts.reason, facts.actor, facts.key"

@@ -93,6 +93,13 @@ class SqlStore:
             rows = [{"id": object_id, "at": at, "now": now} for object_id, at in looks.items()]
             self._database.write(lambda: self._database.execute_many(statements.LOOK_AGAIN, rows))
 
+    def rewind(self, now: float) -> None:
+        def work() -> None:
+            for statement in statements.REWIND:
+                self._database.execute(statement, {"now": now})
+
+        self._database.write(work)
+
     def objects(self, prefix: str) -> tuple[ObjectRow, ...]:
         return tuple(map(_object, self._database.execute(statements.OBJECTS, _range(prefix))))
 

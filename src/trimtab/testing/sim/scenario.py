@@ -150,6 +150,6 @@ def _mishaps(rng: Random, apps: tuple[str, ...], replicas: int, ends: float) -> 
             ways = ("gateway", "state repository", "store", "space", "runtime", "metrics")
             yield Event(at, "cut", (machine, rng.choice(ways), for_s))
         elif what == "clock":
-            yield Event(at, "clock", (machine, rng.choice([-10.0, -1.0, 1.0, 10.0, 40.0])))
+            yield Event(at, "clock", (machine, rng.choice([-3600.0, -10.0, -1.0, 1.0, 10.0, 40.0])))
         else:
             yield Event(at, what, (rng.choice(apps), for_s))
