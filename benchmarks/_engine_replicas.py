@@ -101,7 +101,7 @@ def work(folder: Path, place: Path | str) -> None:
         },
         handlers={},
         owner=me.owner,
-        lead=Lead("gateway/local", store, plane, me.owner),
+        lead=Lead("gateway/local", store, plane, clock, me.owner),
         sharing=Sharing(store, me, is_gone=lambda other: is_gone(me, other)),
     )
     asyncio.run(engine.run())

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,8 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "instant": ("instant", ""),
 }
 LEASE_AND_A_BIT_S = 3.5
+MOVING = re.compile(r"^commit rollout/.*(shifting|observing)/")
+"""Writes of a rollout that has neither been promoted nor returned: nobody holds the candidate's share but the lease."""
 WATCHED_RETURNS = 1
 """How often, for each release, a dead controller stays away until stable has everything."""
 
@@ -168,7 +171,7 @@ class Walk:
                 self.world.end_life()
                 return
             self.deaths += 1
-            if self._served_lately() and len(self.returns_s) < WATCHED_RETURNS:
+            if MOVING.search(died_at) and self._served_lately() and len(self.returns_s) < WATCHED_RETURNS:
                 self.returns_s.append(self._stable_returns())
 
     def _look(self) -> str | None:
