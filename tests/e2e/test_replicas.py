@@ -107,6 +107,7 @@ def test_three_controllers_in_a_file() -> None:
         end_to_end(world)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_three_controllers_in_postgres(fresh_postgres: Callable[[], str]) -> None:
     with tidied(Replicas) as world:
