@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,19 @@ from tests.programs import install, missing
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a database that one may do anything with, for as long as the tests run."""
+    with running(needed_programs()) as url:
+        yield url
+
+
+def needed_programs() -> Path:
+    """The folder of the server's programs, installed if that is possible; else the test ends."""
     if find_programs() is None:
         install("postgresql")
     programs = find_programs()
     if programs is None:
         missing("postgresql")
     assert programs is not None
-    with running(programs) as url:
-        yield url
+    return programs
 
 
 def find_programs() -> Path | None:
@@ -46,9 +51,10 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[str]:
-    """A server on a free port of 127.0.0.1, with its data in a folder that goes with it. It refuses to run as root, so
-    root starts it as the user postgres."""
+def running(programs: Path, addresses: Sequence[str] = ("127.0.0.1",), inside: Sequence[str] = ()) -> Iterator[str]:
+    """A server on a free port, with its data in a folder that goes with it; the URL by its first address. It refuses to
+    run as root, so root starts it as the user postgres. `inside`: words before a command that is to run where the
+    server does (for root only)."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     options: dict[str, Any] = {"cwd": folder, "check": True, "capture_output": True}
     if os.geteuid() == 0:
@@ -71,10 +77,17 @@ def running(programs: Path) -> Iterator[str]:
             "--locale=C",
         ]
         subprocess.run(made, **options)
-        settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        subprocess.run([*control, "-l", folder / "log", "-o", settings, "start"], **options)
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host all all {address}/24 trust\n" for address in addresses)
+        settings = f"-p {port} -k {folder} -c listen_addresses={','.join(addresses)} -c fsync=off"
+        starting: list[str | Path] = [*control, "-l", folder / "log", "-o", settings, "start"]
+        if inside:
+            as_postgres = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+            subprocess.run([*inside, *as_postgres, *starting], cwd=folder, check=True, capture_output=True)
+        else:
+            subprocess.run(starting, **options)
         try:
-            yield f"postgresql://app@127.0.0.1:{port}/postgres"
+            yield f"postgresql://app@{addresses[0]}:{port}/postgres"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **options)
     finally:

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import pytest
 
+from tests.adapters.store.conftest import fresh_postgres
 from tests.e2e.world import World, wait_for
 from tests.postgres import postgres_url
 
-__all__ = ["postgres_url", "tidied", "world"]
+__all__ = ["fresh_postgres", "postgres_url", "tidied", "world"]
 
 W = TypeVar("W", bound=World)
 

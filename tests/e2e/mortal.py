@@ -15,6 +15,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -179,6 +180,8 @@ def main() -> None:
             os.dup2(2, 1)
             try:
                 live(home, port, Fate(asked, partial(_tell, answer)))
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writing)

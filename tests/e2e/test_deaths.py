@@ -11,11 +11,13 @@ import itertools
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +37,7 @@ STRATEGIES: dict[str, tuple[str, str]] = {
         "",
     ),
     "every step": (
-        """{canary: {bake: 300ms, scale_down_delay: 0s, steps: [
+        """{canary: {bake: 1s, scale_down_delay: 0s, steps: [
       {match: beta, weight: 50%, hold: 300ms},
       {match: everybody, weight: 10%, hold: 300ms, scale: 1},
       {gate: sleep 0.1},
@@ -46,7 +48,7 @@ STRATEGIES: dict[str, tuple[str, str]] = {
         SEGMENTS + "replicas: 2",
     ),
     "blue-green": (
-        "{blue-green: {warm_up: {for: 300ms}, gate: sleep 0.1, approve: true, bake: 300ms, scale_down_delay: 0s}}",
+        "{blue-green: {warm_up: {for: 300ms}, gate: sleep 0.1, approve: true, bake: 1s, scale_down_delay: 0s}}",
         "",
     ),
     "rolling": ("{rolling: {hold: 300ms, requests: 5, scale_down_delay: 0s}}", "replicas: 2"),
@@ -55,6 +57,8 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "instant": ("instant", ""),
 }
 LEASE_AND_A_BIT_S = 3.5
+MOVING = re.compile(r"^commit rollout/.*(shifting|observing)/")
+"""Writes of a rollout that has neither been promoted nor returned: nobody holds the candidate's share but the lease."""
 WATCHED_RETURNS = 1
 """How often, for each release, a dead controller stays away until stable has everything."""
 
@@ -109,15 +113,16 @@ class Doomed(World):
             died_at: str | None = self.heard.get_nowait()["died_at"]
         except queue.Empty:
             return None
+        self.pid = None
         assert died_at is not None, f"the controller fell: {(self.folder / 'up.log').read_text()[-3000:]}"
         self.died_at[self.moment].add(died_at)
-        self.pid = None
         return died_at
 
     def end_life(self) -> None:
         """kill -9 of a life that did not end by itself."""
         if self.pid is not None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
             self.heard.get(timeout=10.0)
             self.pid = None
 
@@ -125,7 +130,7 @@ class Doomed(World):
         """A life that nothing ends, once it answers."""
         self.begin()
         api = self.home / "api.json"
-        wait_for(api.exists, why="the controller is up")
+        wait_for(lambda: self.ended_at() is None and api.exists(), why="the controller is up")
         said = json.loads(api.read_text())
         self._client = TrimtabClient(said["url"], said["token"], actor="tester")
         wait_for(self._answers, why="the API answers")
@@ -166,7 +171,7 @@ class Walk:
                 self.world.end_life()
                 return
             self.deaths += 1
-            if self._served_lately() and len(self.returns_s) < WATCHED_RETURNS:
+            if MOVING.search(died_at) and self._served_lately() and len(self.returns_s) < WATCHED_RETURNS:
                 self.returns_s.append(self._stable_returns())
 
     def _look(self) -> str | None:

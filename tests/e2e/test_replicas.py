@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from benchmarks._engine_replicas import ROLLOUTS, replicas
 
 from tests.e2e.conftest import tidied
 from tests.e2e.replicas import Replicas, paused
@@ -104,8 +107,35 @@ def test_three_controllers_in_a_file() -> None:
         end_to_end(world)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_three_controllers_in_postgres(postgres_url: str) -> None:
+def test_three_controllers_in_postgres(fresh_postgres: Callable[[], str]) -> None:
     with tidied(Replicas) as world:
-        world.database = postgres_url
+        world.database = fresh_postgres()
         end_to_end(world)
+
+
+def paused_again_and_again(folder: Path, rounds: int, database: str | None = None) -> None:
+    measured = replicas(folder, rounds, database)
+    print(measured)
+    assert measured["pause_trials"] == rounds * ROLLOUTS
+    assert measured["stale_writes"] == 0
+    assert measured["refused_writes"] + measured["ended_in_writing"] > 0, "nobody was in the middle of anything"
+    assert measured["takeover_p99_s"] <= TAKEOVER_S
+
+
+@pytest.mark.timeout(120)
+def test_a_leader_paused_in_the_middle_of_fifty_rollouts_writes_nothing_stale(tmp_path: Path) -> None:
+    paused_again_and_again(tmp_path, rounds=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_pauses_in_a_file(tmp_path: Path) -> None:
+    paused_again_and_again(tmp_path, rounds=20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_pauses_in_postgres(tmp_path: Path, fresh_postgres: Callable[[], str]) -> None:
+    paused_again_and_again(tmp_path, rounds=20, database=fresh_postgres())

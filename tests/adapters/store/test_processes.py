@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from tests.adapters.store import worker
+from trimtab.adapters.store_sql import sqlite
 from trimtab.adapters.store_sql.opening import open_store
+from trimtab.core.errors import TrimtabError
 
 PATIENCE_S = 60.0
 
@@ -74,6 +78,42 @@ def test_a_controller_killed_at_any_moment_leaves_one_story(seed: int, place: Pa
         stored = verified(place)
         assert stored >= said > reached, "what was stored stays stored"
         reached = stored
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 1.0)
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_a_controller_that_is_paused_in_a_transaction_is_ended_by_the_next_who_writes(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    process, progress = start(worker.pause_while_writing, path, True)
+    receive(progress)
+    store = open_store(path)
+    assert worker.count_up(store, "ben", 60.0) == 1, "what the other was writing never happened"
+    process.join(PATIENCE_S)
+    assert process.exitcode == -signal.SIGKILL
+    assert worker.verify(store) == 1
+    store.close()
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_a_process_that_is_no_controller_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = open_store(path)
+    process, progress = start(worker.pause_while_writing, path, False)
+    receive(progress)
+    with pytest.raises(TrimtabError) as caught:
+        worker.count_up(store, "ben", 60.0)
+    assert caught.value.problem.code == "store-busy"
+    assert process.exitcode is None
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(PATIENCE_S)
+    assert worker.verify(store) == 1, "what it was writing is stored"
+    store.close()
 
 
 def test_a_full_disk_leaves_the_last_commit_in_force(tmp_path: Path) -> None:

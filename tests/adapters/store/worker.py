@@ -6,7 +6,9 @@ and an action, all in one commit; so whatever happens, they must tell the same s
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,7 +19,7 @@ from trimtab.codec import encode_action
 from trimtab.core.errors import StaleFence, TrimtabError
 from trimtab.core.model.actions import CleanWorkspace
 from trimtab.core.model.facts import ActionDone, InstancesReady, Recorded
-from trimtab.ports.store import OutboxEntry, Store
+from trimtab.ports.store import Controller, OutboxEntry, Store
 
 COUNTER = "run/shop/1"
 LISTENER = "app/shop"
@@ -108,3 +110,14 @@ def work_until_the_disk_is_full(path: Path, size_bytes: int, result: Connection)
             number = count_up(store, "ann", 60.0) or number
     except TrimtabError as error:
         result.send((number, error.problem.code))
+
+
+def pause_while_writing(place: Path, checks_in: bool, progress: Connection) -> None:
+    """Stop (SIGSTOP) in the middle of a transaction."""
+    store = open_store(place)
+    if checks_in:
+        store.check_in(Controller("ann", "http://here", "1", "host", "/home", os.getpid(), time.time()), time.time())
+    with store.together([COUNTER]):
+        count_up(store, "ann", 60.0)
+        progress.send("paused")
+        os.kill(os.getpid(), signal.SIGSTOP)

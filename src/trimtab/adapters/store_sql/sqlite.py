@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trimtab.adapters.store_sql.database import Parameters, Row, T
+from trimtab.adapters.store_sql.paused import end_paused_writer
 from trimtab.core.errors import TrimtabError, failure
 
 OLDEST = (3, 35, 0)
 """The first with RETURNING."""
 BUSY_TIMEOUT_S = 10.0
+PATIENCE_S = 2.0
+"""After how long of that it is looked whether who writes is paused."""
+
+_IS_CONTROLLER = "SELECT 1 FROM controllers WHERE pid = :pid"
 
 
 class SqliteDatabase:
@@ -32,7 +38,7 @@ class SqliteDatabase:
         self._path = path
         self._is_together = False
         try:
-            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
         except sqlite3.DatabaseError as error:
             raise explain(error, path) from error
         try:
@@ -61,7 +67,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self.execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             yield
             self.execute("COMMIT")
@@ -70,6 +76,23 @@ class SqliteDatabase:
             if self._connection.in_transaction:
                 self._connection.rollback()
             raise
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                self.execute("BEGIN IMMEDIATE")
+                return
+            except TrimtabError as error:
+                if error.problem.code != "store-busy" or time.monotonic() > deadline:
+                    raise
+            end_paused_writer(self._path, self._is_controller)
+
+    def _is_controller(self, pid: int) -> bool:
+        """Whether a controller has checked in from this process. Nobody else's is ours to end."""
+        with suppress(TrimtabError):  # a store so old that controllers do not check in
+            return bool(self.execute(_IS_CONTROLLER, {"pid": pid}))
+        return False
 
     @contextmanager
     def _part(self) -> Iterator[None]:
