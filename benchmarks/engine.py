@@ -8,7 +8,8 @@ before the tick and taking the action out of the outbox after it are not timed. 
 compare with: a transaction of nothing but one INSERT of the state's bytes, into a file of its own in the same folder.
 
 Then 100, 1,000 and 10,000 idle applications and 1,000 rollouts at once, see `_engine_scale`. The whole run also opens a
-log of a million facts, see `_log`.
+log of a million facts, see `_log`, and pauses the leader of three controllers in the middle of fifty rollouts, twenty
+times, see `_engine_replicas`.
 
     python -m benchmarks.engine [--quick] [--json] [--folder FOLDER]
 """
@@ -30,7 +31,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import _engine_scale, _log
+from benchmarks import _engine_replicas, _engine_scale, _log
 from benchmarks._report import finish
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.codec import StateMemory, decode_state, encode_action, encode_state
@@ -192,6 +193,15 @@ def at_scale(folder: Path, quick: bool) -> dict[str, float]:
     }
 
 
+def lasting(folder: Path, quick: bool) -> dict[str, float]:
+    """A log of a million facts, and 1,000 rollouts whose controller was paused and woken. Nothing when it must be quick."""
+    if quick:
+        return {}
+    (folder / "replicas").mkdir()
+    log = _log.measure(folder / "log.db", 1_000_000)
+    return {**log, **_engine_replicas.replicas(folder / "replicas", rounds=20)}
+
+
 def part(folder: Path, what: str, size: int, seconds: float) -> dict[str, float]:
     """One measurement of `_engine_scale`."""
     words = [sys.executable, "-m", "benchmarks._engine_scale", what, str(folder / f"{what}-{size}")]
@@ -212,8 +222,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="benchmark-") as folder:
         tick = measure(Path(folder), 600 if options.quick else 15_000)
-        log = {} if options.quick else _log.measure(Path(folder) / "log.db", 1_000_000)
-        finish({**tick, **at_scale(Path(folder), options.quick), **log}, options.json)
+        finish({**tick, **at_scale(Path(folder), options.quick), **lasting(Path(folder), options.quick)}, options.json)
 
 
 if __name__ == "__main__":
