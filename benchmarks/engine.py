@@ -194,7 +194,7 @@ def at_scale(folder: Path, quick: bool) -> dict[str, float]:
 
 
 def lasting(folder: Path, quick: bool) -> dict[str, float]:
-    """A log of a million facts, and 1,000 rollouts whose controller was paused and woken. Nothing when it must be quick."""
+    """A log of a million facts, and 1,000 rollouts whose controller was paused and woken; nothing when `quick`."""
     if quick:
         return {}
     (folder / "replicas").mkdir()
