@@ -37,6 +37,8 @@ from trimtab.views.model import ControllerView
 
 REMOTE = "trimtab"
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -58,8 +60,7 @@ def serve(settings: Settings, repository: Path | None) -> int:
     database = remembered(home, settings.database)
     with alongside(home) if settings.join else only_one(home):
         listening = _listen(settings.host, settings.port)
-        asyncio.run(Trimtab(home, listening, database).serve(repository))
-    return 0
+        return asyncio.run(Trimtab(home, listening, database).serve(repository))
 
 
 class Trimtab:
@@ -74,8 +75,8 @@ class Trimtab:
         ensure_ours(self.me, self.ports.store.controllers(), self.ports.clock.now())
         self.engine = wire(self.ports, home, self.me, self._be_found)
 
-    async def serve(self, repository: Path | None) -> None:
-        """Serve until SIGINT or SIGTERM."""
+    async def serve(self, repository: Path | None) -> int:
+        """Serve until SIGINT or SIGTERM (0), or until a defect felled a part of it (1)."""
         ports = self.ports
         services = Services(
             store=ports.store,
@@ -99,21 +100,22 @@ class Trimtab:
             await ports.gateway.start()
             if not found(self.home):
                 self._be_found()
-            await self._answer(services)
+            fell = await self._answer(services)
         finally:
             with suppress(TrimtabError):
                 ports.store.check_out(self.me.owner)
             await ports.close()
             forget(self.home, self.url)
         _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
+        return 1 if fell else 0
 
     def _be_found(self) -> None:
         """Commands and hooks turn to this controller from now on."""
         configure_hooks(self.home / "git", self.url, self._token)
         tell(self.home, self.url, self._token)
 
-    async def _answer(self, services: Services) -> None:
-        """API, engine and housekeeping until a signal comes."""
+    async def _answer(self, services: Services) -> bool:
+        """API, engine and housekeeping until a signal comes; whether one of them fell."""
         ports = self.ports
         server = _Server(
             uvicorn.Config(create_api(services), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
@@ -125,13 +127,16 @@ class Trimtab:
         hearing = listen(ports.store, ports.clock, self.engine.wake)
         works = (self.engine.run(), housekeeper.run(), watch.run(), hearing, services.keep_board())
         background = [asyncio.create_task(work) for work in works]
+        for task in background:
+            task.add_done_callback(lambda done: _leave_when_it_fell(done, server))
         _say(f"Trimtab {__version__} is up: {self.url} (folder {self.home})")
         try:
             await server.serve(sockets=[self._listening])
         finally:
             for task in background:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            ends = await asyncio.gather(*background, return_exceptions=True)
+        return any(isinstance(end, Exception) for end in ends)
 
     async def _adopt(self, repository: Path) -> None:
         """Register the application of the working directory and give its repository a remote to push to."""
@@ -147,6 +152,13 @@ class Trimtab:
         verb = "add" if known.returncode else "set-url"
         await asyncio.to_thread(subprocess.run, [*git, verb, REMOTE, remote], check=True, capture_output=True)
         _say(f"Deploy {app} with: git push {REMOTE} main")
+
+
+def _leave_when_it_fell(task: asyncio.Task[None], server: _Server) -> None:
+    """A controller must not go on without a part that a defect felled: whoever supervises it starts it again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a part of the controller fell, and so it stops", exc_info=error)
+        server.leave()
 
 
 def controllers(store: Store) -> tuple[ControllerView, ...]:

@@ -419,7 +419,8 @@ class Engine:
         for emit in decision.emit:
             if emit.object not in (None, object_id):
                 self._agenda.put(emit.object, 0.0)
-        if decision.look_at is not None and not decision.ended:
+        if decision.look_at is not None and not decision.ended and not decision.idle:
+            # What is idle is found by asking the store, and only looked at then.
             self._agenda.put(object_id, decision.look_at)
         self._actions_wait = self._actions_wait or bool(decision.todo)
 
