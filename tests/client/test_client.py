@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
+import httpx
 import pytest
 
 from tests.cli.scenario import APP, board, digest
-from tests.client.server import PRODUCTION, Api
+from tests.client.server import PRODUCTION, TOKEN, Api
 from trimtab.client import TrimtabClient
-from trimtab.core.errors import TrimtabError
+from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import short
 from trimtab.views.history import is_routine
@@ -147,3 +148,18 @@ def test_a_rollback_names_its_release_by_the_first_digits(api: Api, client: Trim
     with pytest.raises(TrimtabError) as refused:
         client.rollback(APP, "production", short(digest("Answer questions about orders"))[:6])
     assert refused.value.problem.code not in ("release-unknown", "not-found")
+
+
+def test_a_store_that_is_gone_is_not_the_caller_s_fault(api: Api, client: TrimtabClient) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise failure("store-unreachable", "the store cannot be reached", "see that the server runs")
+
+    api.store.append = gone  # type: ignore[method-assign, assignment]
+    with pytest.raises(TrimtabError, match="the store cannot be reached"):
+        client.steer(APP, "production", "pause")
+    answer = httpx.post(
+        f"{api.url}/api/v1/apps/{APP}/environments/production/rollout/pause",
+        headers={"authorization": f"Bearer {TOKEN}"},
+    )
+    assert answer.status_code == 503
+    assert answer.json()["problems"][0]["code"] == "store-unreachable"

@@ -245,7 +245,7 @@ def examine(world: Doomed, walks: list[tuple[Walk, str]]) -> None:
 
 
 def walk_through(name: str, *, quick: bool = False) -> int:
-    """How often the controller has died. `quick`: at each write about the rollout once, by turns before and after it."""
+    """How often the controller has died. `quick`: once at each write about the rollout, before or after it by turns."""
     strategy, more = STRATEGIES[name]
     with tidied(Doomed) as world:
         if quick:

@@ -12,6 +12,8 @@ from trimtab.core.errors import Problem, TrimtabError
 
 STATUS = {"not-found": 404, "conflict": 409, "unauthenticated": 401}
 """The HTTP status of a Problem's code; anything else a caller did wrong is 422."""
+UNAVAILABLE = "store-"
+"""What codes begin with that say nothing of the caller: what is asked for cannot be read or kept now (503)."""
 
 
 def problem_answer(*problems: Problem, status: int | None = None) -> JSONResponse:
@@ -22,7 +24,7 @@ def problem_answer(*problems: Problem, status: int | None = None) -> JSONRespons
         "detail": first.hint,
         "problems": [{"code": p.code, "message": p.message, "hint": p.hint, "where": p.where} for p in problems],
     }
-    chosen = status or STATUS.get(first.code, 422)
+    chosen = status or STATUS.get(first.code, 503 if first.code.startswith(UNAVAILABLE) else 422)
     headers = {"WWW-Authenticate": 'Basic realm="Trimtab"'} if chosen == 401 else None
     return JSONResponse({**body, "status": chosen}, chosen, headers, media_type="application/problem+json")
 

@@ -62,6 +62,7 @@ wrong, `detail` what to do next, and `problems` lists all of them with their cod
 ```
 
 401: the token is missing or wrong. 404: there is no such thing. 409: not possible now. 422: the request is wrong.
+503: the store cannot be used now; nothing was done.
 
 ## Events
 
