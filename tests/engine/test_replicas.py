@@ -115,6 +115,14 @@ def test_whose_turn_is_not_taken_loses_it() -> None:
     assert ann.takes(mine, 100.0 + PATIENCE_S)
 
 
+def test_who_took_its_turn_is_waited_for_the_next_time_too() -> None:
+    ann, bob = spread(MemoryStore(), ["ann", "bob"], 100.0)
+    mine = next(app for app in APPS if bob.takes(app, 100.0))
+    assert not ann.takes(mine, 100.0)
+    assert not ann.takes(mine, 200.0)
+    assert ann.takes(mine, 200.0 + PATIENCE_S)
+
+
 def test_one_alone_takes_everything() -> None:
     [ann] = spread(MemoryStore(), ["ann"], 100.0)
     assert all(ann.takes(app, 100.0) for app in APPS)

@@ -27,6 +27,8 @@ FORGOTTEN_S = 24 * 3600.0
 """One that was not seen for this long does not come back under its name."""
 PATIENCE_S = 3.0
 """How long what is another's turn waits for that one."""
+FORGETS_S = 10.0
+"""After how long it is forgotten that something waited."""
 
 log = logging.getLogger(__name__)
 
@@ -104,18 +106,17 @@ class Sharing:
                 self.store.check_out(other.owner)
             elif now - other.seen_at > FORGOTTEN_S:
                 self.store.check_out(other.owner)
+        self._waiting = {object_id: at for object_id, at in self._waiting.items() if 0 <= now - at < FORGETS_S}
         self._alive = tuple(c.owner for c in known if now - c.seen_at < GONE_S and not self.is_gone(c))
 
     def takes(self, object_id: ObjectId, now: float) -> bool:
         """Whether it is this controller's turn, or that of another who let it pass."""
         if self._has_turn(object_id):
-            self._waiting.pop(object_id, None)
             return True
         since = self._waiting.setdefault(object_id, now)
-        if not 0 <= now - since < PATIENCE_S:
-            del self._waiting[object_id]
-            return True
-        return False
+        if not 0 <= now - since < FORGETS_S:  # it was somebody's turn long ago, and that one took it
+            since = self._waiting[object_id] = now
+        return now - since >= PATIENCE_S
 
     def _has_turn(self, object_id: ObjectId) -> bool:
         return len(self._alive) < 2 or _first(app_of(object_id), self._alive) == self.me.owner
