@@ -144,6 +144,13 @@ class Doomed(World):
         self.git("push", "--quiet", str(self.home / "git" / "shop.git"), "main")
         return self.git("rev-parse", "HEAD")
 
+    def push_and_die(self, **behaviour: float | str) -> str:
+        """Push to a controller that has taken note of it when it is killed."""
+        self.answering()
+        commit = self.push(**behaviour)
+        self.end_life()
+        return commit
+
     def down(self) -> None:
         self.end_life()
         if self.server is not None:
@@ -261,7 +268,7 @@ def walk_through(name: str, *, quick: bool = False) -> int:
             for version, fail, status in ((2, 0.0, "promoted"), (3, 1.0, "rolled_back")):
                 if name == "instant" and fail:
                     continue  # nothing looks at it before it has everything
-                commit = world.leave_change(version=version, fail=fail)
+                commit = (world.push_and_die if quick else world.leave_change)(version=version, fail=fail)
                 walk = Walk(world, commit, version, [everybody, beta], 0 if quick else WATCHED_RETURNS)
                 walks.append((walk, status))
                 walk.go()
