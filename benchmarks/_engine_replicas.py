@@ -2,7 +2,7 @@
 took over: how long that took, and whether the one that woke changed anything (it must not).
 
 Engine, leases, sharing and store are the real ones, in processes of their own; so is the hand that writes for the data
-plane. The data plane itself is a file: every instruction is a line with its fence, and takes up to 0.2 s to get there,
+plane. The data plane itself is a file: every instruction is a line with its fence, and takes up to 0.5 s to get there,
 so that many are on their way whenever a controller is paused.
 
     python -m benchmarks._engine_replicas [--rounds 20] [--database URL] [--folder FOLDER]
@@ -44,7 +44,7 @@ from trimtab.engine.replicas import Lead, Sharing
 NAMES = ("ann", "ben", "cleo")
 ROLLOUTS = 50
 INSTRUCTIONS, REFUSED = "instructions", "refused"
-SLOWEST_S = 0.2
+SLOWEST_S = 0.5
 PATIENCE_S = 60.0
 
 
