@@ -205,11 +205,17 @@ def what_may_be_needed_is_not_stopped(sight: Sight, environment: EnvironmentId, 
     if arm == state.live:
         yield f"{short(arm)} is live in {environment}, and is stopped"
     for rollout in sight.under_way(environment):
-        if arm == rollout.stable or (arm == rollout.release and rollout.phase != "returning"):
+        if arm == rollout.stable or (arm == rollout.release and not _may_still_be_stopped(rollout)):
             yield f"{short(arm)} is needed by {rollout.id} ({rollout.phase}), and is stopped"
     early_s = sight.needed_until.get((environment, arm), 0.0) - sight.clock.now()
     if early_s > CLOCK_SLACK_S and sight.certain_clocks and arm not in _given_up(sight, environment):
         yield f"{short(arm)} was live in {environment}, and is stopped {early_s:.1f} s before its delay is over"
+
+
+def _may_still_be_stopped(rollout: RolloutState) -> bool:
+    """The candidate of a rollout that goes back; or of one that has not begun its own: a stop of before may be on its
+    way, the start comes after it, and nothing is routed to the candidate before that."""
+    return rollout.phase == "returning" or (bool(rollout.starts) and not rollout.routed)
 
 
 def _given_up(sight: Sight, environment: EnvironmentId) -> set[ArmId]:
