@@ -228,6 +228,7 @@ async def _run(engine: Engine, warm_up_s: float, seconds: float) -> float:
 def idle(folder: Path, apps: int, seconds: float) -> dict[str, float]:
     """What idle applications cost: per cent of one core over `seconds` (0: not measured), memory, and the CPU seconds
     of looking at each once."""
+    folder.mkdir(parents=True, exist_ok=True)
     plant(folder, apps, rolling=False)
     engine, _, store = controller(folder, rolling=False)
     before = time.process_time()

@@ -131,7 +131,8 @@ def tick(store: Store, reading: RolloutReading, number: int, laps: Laps, *, heav
 def begin(store: Store, world: World) -> None:
     """Bring the rollout to where evidence is counted."""
     asked = Recorded(ROLLOUT, RolloutRequested(1, CANDIDATE, STABLE, SPECIFICATION, instant=False))
-    for number, fact in enumerate([asked, Recorded(ROLLOUT, ActionDone("route-0", "ApplyRoute"))]):
+    done = [ActionDone("start-0", "StartInstances"), ActionDone("route-0", "ApplyRoute")]
+    for number, fact in enumerate([asked, *(Recorded(ROLLOUT, outcome) for outcome in done)]):
         store.append([fact], time.time())
         stored = tick(store, world.next_reading(), -number - 1, Laps())
     assert decode_state(RolloutState, stored).phase == "observing"
