@@ -213,43 +213,31 @@ def controller(folder: Path, *, rolling: bool) -> tuple[Engine, Punctual, Sqlite
     return engine, rollouts, store
 
 
-async def _run(engine: Engine, warm_up_s: float, seconds: float) -> float:
-    """CPU seconds that the engine spends in so many seconds, after it has warmed up."""
-    running = asyncio.create_task(engine.run())
-    await asyncio.sleep(warm_up_s)
-    before = time.process_time()
-    await asyncio.sleep(seconds)
-    spent = time.process_time() - before
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    return spent
-
-
 def idle(folder: Path, apps: int, seconds: float) -> dict[str, float]:
     """What idle applications cost: per cent of one core over `seconds` (0: not measured), memory, and the CPU seconds
-    of looking at each once."""
+    of looking at each once (as after a restart, before that)."""
     folder.mkdir(parents=True, exist_ok=True)
     plant(folder, apps, rolling=False)
     engine, _, store = controller(folder, rolling=False)
-    before = time.process_time()
-    asyncio.run(_until_all_were_seen(engine, store, 2 * apps))
-    once_s = time.process_time() - before
-    engine, _, again = controller(folder, rolling=False)
-    spent_s = asyncio.run(_run(engine, 4.0, seconds)) if seconds else 0.0
-    for opened in (store, again):
-        opened.close()
+
+    async def watch() -> tuple[float, float]:
+        running = asyncio.create_task(engine.run())
+        before, began = time.process_time(), time.time()
+        while store.due(began, ME.owner, limit=1):
+            await asyncio.sleep(0.1)
+        once_s = time.process_time() - before
+        before = time.process_time()
+        await asyncio.sleep(seconds)
+        spent_s = time.process_time() - before
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return once_s, spent_s
+
+    once_s, spent_s = asyncio.run(watch())
+    assert len(store.objects("app/")) + len(store.objects("env/")) == 2 * apps
+    store.close()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"core_pct": 100 * spent_s / (seconds or 1.0), "mb": peak_mb, "once_s": once_s}
-
-
-async def _until_all_were_seen(engine: Engine, store: SqliteStore, objects: int) -> None:
-    running = asyncio.create_task(engine.run())
-    now = time.time()
-    while store.due(now, "benchmark", limit=1):
-        await asyncio.sleep(0.1)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert len(store.objects("app/")) + len(store.objects("env/")) == objects
+    return {"core_pct": 100 * spent_s / seconds if seconds else 0.0, "mb": peak_mb, "once_s": once_s}
 
 
 def rollouts(folder: Path, count: int, seconds: float) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from trimtab.core.model.identity import ObjectId
 
-LOOKS_PER_S = 50.0
+LOOKS_PER_S = 150.0
 """How many idle objects a controller looks at in a second, at most. What happens to one of them does not wait for that
 look: it is announced (a push, a process that ends, a commit in the state repository)."""
 
