@@ -13,7 +13,7 @@ import pytest
 
 from trimtab.app import stopping
 from trimtab.app.folder import holder, is_held
-from trimtab.app.process import is_paused
+from trimtab.procfs import is_paused
 
 HOLDS = """
 import signal, sys, time

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trimtab.core.errors import failure
+from trimtab.procfs import lockers
 
 API = "api.json"
 LOCK, JOINED = "lock", "lock.joined"
@@ -65,25 +66,12 @@ def is_held(home: Path) -> bool:
 
 def holder(home: Path) -> int | None:
     """The process that holds the folder: as the kernel says, else as the controller wrote. None: nobody can tell."""
-    return next(iter(_locking(home / LOCK, "WRITE")), None) or _written_pid(home)
+    return next(lockers(home / LOCK, "FLOCK", "WRITE"), None) or _written_pid(home)
 
 
 def joined(home: Path) -> tuple[int, ...]:
     """The processes of the controllers that joined, as far as the kernel tells."""
-    return tuple(_locking(home / JOINED, "READ"))
-
-
-def _locking(path: Path, how: str) -> Iterator[int]:
-    try:
-        status, locks = path.stat(), Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    for line in locks:
-        # ``5: FLOCK  ADVISORY  WRITE 4242 fe:01:1311 0 EOF``; an arrow stands before those that wait.
-        words = line.split()
-        if words[1] == "FLOCK" and words[3] == how and words[5] == place and int(words[4]) > 0:
-            yield int(words[4])
+    return tuple(lockers(home / JOINED, "FLOCK", "READ"))
 
 
 def _written_pid(home: Path) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trimtab.app.folder import holder, is_held, joined, only_one
 from trimtab.app.ports import open_ports
-from trimtab.app.process import is_paused
+from trimtab.procfs import is_paused
 
 SPEAK_AFTER_S = 1.0
 WORRY_AFTER_S = 5.0

@@ -23,10 +23,10 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.app.doctor import examination as module
 from trimtab.app.doctor import examine
 from trimtab.app.doctor.place import Place
-from trimtab.app.process import is_paused
 from trimtab.app.troubles import troubles
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
+from trimtab.procfs import is_paused
 from trimtab.views.findings import CHECKS, Finding
 
 LISTENERS = '{{"version_info": "1", "resources": [{{"name": "shop.production", "address": {{"socket_address": \

@@ -10,13 +10,13 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.core.errors import failure, stale_fence
+from trimtab.procfs import end_if_paused, lockers
 
 PATIENCE_S = 2.0
 """How long a write of somebody else may take."""
@@ -71,20 +71,36 @@ class Hand:
         except FileNotFoundError:
             return 0
 
+    @property
+    def _lock(self) -> Path:
+        return self._home / "hand.lock"
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        handle = os.open(self._home / "hand.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not _try_lock(handle):
                 if time.monotonic() > deadline:
-                    _end_paused_holder(handle)
+                    self._end_paused_holder()
                     deadline = time.monotonic() + PATIENCE_S
                 time.sleep(_POLL_S)
-            os.pwrite(handle, f"{os.getpid():<12}".encode(), 0)
             yield
         finally:
             os.close(handle)
+
+    def _end_paused_holder(self) -> None:
+        pid = self._holder()
+        if pid is None or not end_if_paused(pid, lambda: self._holder() == pid):
+            hint = f"see what process {pid or '?'} waits for; `trimtab doctor` helps"
+            said = f"another controller has been writing to the gateway for {PATIENCE_S:g} s"
+            raise failure("gateway-locked", said, hint)
+        log.warning(
+            "controller %d was paused while it wrote to the gateway; it was ended so that others can go on", pid
+        )
+
+    def _holder(self) -> int | None:
+        return next(lockers(self._lock, "FLOCK", "WRITE"), None)
 
 
 def _try_lock(handle: int) -> bool:
@@ -93,18 +109,3 @@ def _try_lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _end_paused_holder(handle: int) -> None:
-    pid = int(os.pread(handle, 12, 0) or b"0")
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        state = ""
-    if state not in ("T", "t"):
-        hint = f"see what process {pid} waits for; `trimtab doctor` helps"
-        raise failure(
-            "gateway-locked", f"another controller has been writing to the gateway for {PATIENCE_S:g} s", hint
-        )
-    log.warning("controller %d was paused while it wrote to the gateway; it is ended so that others can go on", pid)
-    os.kill(pid, signal.SIGKILL)

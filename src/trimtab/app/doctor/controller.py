@@ -9,8 +9,8 @@ from http.client import HTTPConnection, HTTPException
 
 from trimtab import __version__
 from trimtab.app.doctor.place import ANSWER_S, Api, Place
-from trimtab.app.process import is_paused
 from trimtab.core.say import count
+from trimtab.procfs import is_paused
 from trimtab.views.findings import Finding
 
 NAME = "controller"

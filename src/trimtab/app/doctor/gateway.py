@@ -13,9 +13,9 @@ from trimtab.adapters.envoy.bootstrap import ADMIN_SOCKET, CLUSTERS_FILE, LISTEN
 from trimtab.adapters.envoy.gateway import PROCESS
 from trimtab.adapters.envoy.sockets import SocketFolder
 from trimtab.app.doctor.place import ANSWER_S, Place
-from trimtab.app.process import is_paused
 from trimtab.core.errors import TrimtabError
 from trimtab.ports.processes import ProcessStatus
+from trimtab.procfs import is_paused
 from trimtab.views.findings import Finding
 
 NAME = "gateway"

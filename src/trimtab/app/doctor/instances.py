@@ -10,10 +10,10 @@ from trimtab.adapters.processes.free_port import LOOPBACK
 from trimtab.adapters.processes.instance_set import InstanceSet
 from trimtab.adapters.processes.probe import probe
 from trimtab.app.doctor.place import Place
-from trimtab.app.process import is_paused
 from trimtab.core.model.traffic import Endpoint
 from trimtab.core.say import count
 from trimtab.ports.processes import ProcessStatus
+from trimtab.procfs import is_paused
 from trimtab.views.findings import Finding
 
 NAME = "instances"
