@@ -9,11 +9,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trimtab.core.errors import failure
 from trimtab.procfs import lockers
 
 API = "api.json"
+STORE, DATABASE = "trimtab.db", "database"
+"""The store; or the URL of the database that it is in instead."""
 LOCK, JOINED = "lock", "lock.joined"
 """Held by the one controller that `trimtab up` started; by all that joined it with `trimtab up --join`."""
 
@@ -40,8 +43,15 @@ def only_one(home: Path) -> Iterator[None]:
 
 @contextmanager
 def alongside(home: Path) -> Iterator[None]:
-    """Be one of several controllers on the folder: what they do to the same things is settled by leases and fences."""
-    handle = os.open(home / JOINED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Be one of several controllers on the folder: what they do to the same things is settled by leases and fences.
+    Raises `TrimtabError` (`nothing-to-join`, `home-unwritable`)."""
+    try:
+        handle = os.open(home / JOINED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        hint = "start the first controller with `trimtab up`, or say with --home where it is"
+        raise failure("nothing-to-join", "there is no installation here to join", hint, str(home)) from None
+    except OSError as error:
+        raise failure("home-unwritable", f"{error.strerror}", "run as the user whose folder it is", str(home)) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH)
         yield
@@ -117,11 +127,38 @@ def forget(home: Path, url: str) -> None:
             (home / API).unlink(missing_ok=True)
 
 
-def remembered(home: Path, database: str | None) -> str | None:
-    """The database that this installation lives in: the one that is given, which is kept (with its password, for nobody
-    else to read), else the one that was given last. None: the file in the folder."""
-    path = home / "database"
-    if database is not None:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(path, database)
+# --- the database ---
+
+
+def database_of(home: Path) -> str | None:
+    """The URL of the database that the installation's store is in; None: it is the file STORE."""
+    path = home / DATABASE
     return path.read_text().strip() if path.exists() else None
+
+
+def keep_database(home: Path, url: str) -> None:
+    """The store is in this database from now on. The URL may have a password in it, so nobody else may read it."""
+    write_private(home / DATABASE, url)
+
+
+def choose_database(home: Path, given: str | None) -> str | None:
+    """The database to open: the installation's own. A new installation takes the one that is `given`. Raises
+    `TrimtabError` (`database-differs`) when that would leave a store behind and begin with an empty one."""
+    known = database_of(home)
+    if given is None or (known is not None and _without_login(given) == _without_login(known)):
+        return given or known
+    if known is None and not (home / STORE).exists():
+        return given
+    raise failure(
+        "database-differs",
+        f"the store of this installation is in {'another database' if known else f'the file {STORE}'}",
+        "`trimtab backup`, then `trimtab restore FILE --home DIR --database URL` moves it; if it is the same database "
+        f"under another address, write that into {home / DATABASE}",
+        str(home),
+    )
+
+
+def _without_login(url: str) -> tuple[object, ...]:
+    """What of a database's URL says which one it is: a user or a password may change."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port, parts.path, parts.query

@@ -13,6 +13,7 @@ from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.store_sql.opening import open_store
+from trimtab.app.folder import STORE
 from trimtab.ports.store import Store
 
 
@@ -41,13 +42,18 @@ class Ports:
         self.store.close()
 
 
+def open_processes(home: Path) -> SupervisedProcesses:
+    """What runs for the installation, whatever becomes of its store."""
+    return SupervisedProcesses(home / "processes")
+
+
 def open_ports(home: Path, database: str | None = None) -> Ports:
     """The adapters over everything that is kept in `home`; `database`: the URL of the store, if it is not there."""
     clock = SystemClock()
-    processes = SupervisedProcesses(home / "processes")
+    processes = open_processes(home)
     return Ports(
         clock=clock,
-        store=open_store(database or home / "trimtab.db"),
+        store=open_store(database or home / STORE),
         source=GitSource(home / "git"),
         state_repository=GitStateRepository(home / "git"),
         git_http=GitHttpBackend(home / "git"),

@@ -20,7 +20,7 @@ from trimtab import __version__
 from trimtab.adapters.git import configure_hooks
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
-from trimtab.app.folder import alongside, forget, found, only_one, remembered, tell, token_of
+from trimtab.app.folder import alongside, choose_database, forget, found, keep_database, only_one, tell, token_of
 from trimtab.app.identity import ensure_ours, this_controller
 from trimtab.app.ports import open_ports
 from trimtab.app.troubles import troubles
@@ -57,7 +57,7 @@ def serve(settings: Settings, repository: Path | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trimtab").setLevel(logging.INFO)
     home = settings.home.absolute()
-    database = remembered(home, settings.database)
+    database = choose_database(home, settings.database)
     with alongside(home) if settings.join else only_one(home):
         listening = _listen(settings.host, settings.port)
         return asyncio.run(Trimtab(home, listening, database).serve(repository))
@@ -73,6 +73,8 @@ class Trimtab:
         self.ports = open_ports(home, database)
         self.me = this_controller(home, self.url, self.ports.clock.now())
         ensure_ours(self.me, self.ports.store.controllers(), self.ports.clock.now())
+        if database is not None:
+            keep_database(home, database)
         self.engine = wire(self.ports, home, self.me, self._be_found)
 
     async def serve(self, repository: Path | None) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from trimtab.app.folder import holder, is_held, joined, only_one
-from trimtab.app.ports import open_ports
+from trimtab.app.folder import API, holder, is_held, joined, only_one
+from trimtab.app.ports import open_processes
 from trimtab.procfs import is_paused
 
 SPEAK_AFTER_S = 1.0
@@ -34,7 +34,7 @@ def down(home: Path, say: Callable[[str], None] = lambda _: None) -> int:
     with only_one(home):
         stopped = asyncio.run(_stop_processes(home))
         # One that was killed has left it behind: now nobody has to wonder what became of it.
-        (home / "api.json").unlink(missing_ok=True)
+        (home / API).unlink(missing_ok=True)
         return stopped
 
 
@@ -85,11 +85,11 @@ def _signal(controller: int, number: signal.Signals, holds: Callable[[], bool]) 
 
 async def _stop_processes(home: Path) -> int:
     """Stop what a controller left running: the gateway last, so that requests are answered until the end."""
-    ports = open_ports(home)
-    alive = [p.name for p in await ports.processes.list("") if p.phase not in ("exited", "lost")]
+    processes = open_processes(home)
+    alive = [p.name for p in await processes.list("") if p.phase not in ("exited", "lost")]
     gateway = [name for name in alive if name.startswith("gateway")]
     others = [name for name in alive if name not in gateway]
-    await asyncio.gather(*(ports.processes.stop(name) for name in others))
-    await asyncio.gather(*(ports.processes.stop(name) for name in gateway))
-    await ports.close()
+    await asyncio.gather(*(processes.stop(name) for name in others))
+    await asyncio.gather(*(processes.stop(name) for name in gateway))
+    await processes.close()
     return len(alive)

@@ -14,10 +14,10 @@ from trimtab.adapters.store_sql.inspection import DatabaseInspection, Inspection
 from trimtab.adapters.store_sql.migrate import migrations
 from trimtab.adapters.store_sql.opening import open_database, open_store
 from trimtab.adapters.store_sql.sqlite import BUSY_TIMEOUT_S, explain
-from trimtab.app.folder import remembered
+from trimtab.app.folder import STORE, database_of
 from trimtab.core.errors import failure
 
-FILE = "trimtab.db"
+FILE = STORE
 _CHECK_S = 3600.0
 """A large database takes minutes to be looked at."""
 
@@ -35,7 +35,7 @@ class Snapshot(Protocol):
 
 def snapshot(home: Path) -> AbstractContextManager[Snapshot]:
     """The database of now. Raises `TrimtabError` (`not-found`, and what the store raises)."""
-    url = remembered(home, None)
+    url = database_of(home)
     return _of_file(home / FILE) if url is None else _of_server(url)
 
 

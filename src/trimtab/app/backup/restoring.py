@@ -17,7 +17,7 @@ from trimtab.app.backup import contents
 from trimtab.app.backup.archive import Head, damaged, files_below, unpack
 from trimtab.app.backup.contents import Say
 from trimtab.app.backup.database import FILE, check, forget_controllers, move_to
-from trimtab.app.folder import remembered
+from trimtab.app.folder import keep_database
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import release_of
 from trimtab.views.backups import BackupView
@@ -72,7 +72,7 @@ def _restore(file: Path, home: Path, beside: Path, say: Say, database: str | Non
         say("filling the database")
         move_to(database, beside / FILE)
         (beside / FILE).unlink()
-        remembered(beside, database)
+        keep_database(beside, database)
     say("making the repositories")
     bundles = sorted((beside / "git").glob("*.bundle"))
     asyncio.run(_repositories(beside / "git", bundles))

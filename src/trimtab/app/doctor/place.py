@@ -15,7 +15,7 @@ from trimtab.adapters.processes.status import LIVE_PHASES, status_of
 from trimtab.adapters.processes.usage import Usage
 from trimtab.adapters.store_sql.inspection import DatabaseInspection, Inspection, SqliteInspection
 from trimtab.adapters.store_sql.opening import open_database
-from trimtab.app.folder import holder, is_held, joined, remembered
+from trimtab.app.folder import database_of, holder, is_held, joined
 from trimtab.core.model.facts import FACTS
 from trimtab.ports.processes import ProcessStatus
 from trimtab.views.board import Board
@@ -103,7 +103,7 @@ class Place:
 
     def inspect(self) -> Inspection:
         """The database, for one thread and READ_S. Raises `TrimtabError`."""
-        url = remembered(self.home, None)
+        url = database_of(self.home)
         if url is not None:
             return DatabaseInspection(open_database(url))
         return SqliteInspection(self.home / "trimtab.db", READ_S)
