@@ -77,7 +77,7 @@ class Order:
     key: str
     """Names the action within its object."""
     fence: int
-    """The fence of the environment the action belongs to (for runs: of the run)."""
+    """Of what the object acts in the name of (see `Engine._fenced_by`): gateway and instances refuse an older one."""
 
     @property
     def id(self) -> str:
@@ -99,7 +99,7 @@ class Handler:
 
 
 Claimed = tuple[Claim, int]
-"""A claim with the fence for the gateway: that of the environment that the object acts for."""
+"""A claim with the fence for gateway and instances: that of what the object acts in the name of."""
 
 
 class Engine:
@@ -133,7 +133,7 @@ class Engine:
         self._latest = 0.0
         """The clock at the last pass; 0: there was none."""
         self._actions_wait = False
-        self._trouble = ""
+        self._trouble, self._troubled_at = "", 0.0
 
     def wake(self, object_id: ObjectId | None = None) -> None:
         """A hint that something happened (to the object). May be called from the event loop only."""
@@ -178,9 +178,9 @@ class Engine:
             self._start_decisions(now)
         except TrimtabError as error:
             # Nothing is decided while the store cannot be used. Traffic goes on; shares end by their leases.
-            self._note_trouble(str(error))
+            self._meet_trouble(str(error), now)
             return TROUBLED_WAIT_S
-        self._note_trouble("")
+        self._leave_trouble(now)
         next_at = None if len(self._deciding) >= AT_ONCE else self._agenda.next_at()
         return max(0.0, min(self._poll_at, self._poll_at if next_at is None else next_at) - now)
 
@@ -280,12 +280,16 @@ class Engine:
 
         tasks[name] = asyncio.create_task(guarded(), name=name)
 
-    def _note_trouble(self, said: str) -> None:
-        if said and not self._trouble:
+    def _meet_trouble(self, said: str, now: float) -> None:
+        if not self._trouble:
             log.error("nothing can be decided; it is tried again until it can: %s", said)
-        elif self._trouble and not said:
+        self._trouble, self._troubled_at = said, now
+
+    def _leave_trouble(self, now: float) -> None:
+        """Not before a lease had to be renewed without trouble: a full disk can be read."""
+        if self._trouble and not 0 <= now - self._troubled_at < LEASE_S:
+            self._trouble = ""
             log.warning("decisions are made again")
-        self._trouble = said
 
     # --- decide ---
 

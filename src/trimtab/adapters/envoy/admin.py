@@ -104,5 +104,5 @@ class Admin:
             raise failure(
                 "gateway-down",
                 f"the gateway (Envoy) does not answer: {_why(error)}",
-                "it is restarted by itself; if this stays, `trimtab doctor gateway` tells why",
+                "if it died it is started again by itself; else `trimtab doctor gateway` tells why",
             ) from error
