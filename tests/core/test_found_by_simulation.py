@@ -40,10 +40,24 @@ def test_a_retirement_that_fails_leaves_the_others_as_they_are() -> None:
     assert play.state.retiring == (B,)
 
 
-def test_a_retirement_under_an_older_name_that_fails_is_not_waited_for_for_ever() -> None:
+def test_a_retirement_of_an_older_version_that_fails_is_not_waited_for_for_ever() -> None:
     play = deployed()
+    play.state = replace(play.state, retirements={})  # that version did not keep their keys
     play.see(f.ActionFailed("retire-3", "RetireRelease", BROKEN))
     assert play.state.retiring == ()
+
+
+def test_a_retirement_of_before_does_not_stand_for_the_one_of_now() -> None:
+    """A was on its way out, came back, and is on its way out again: the first one's delay is over long before."""
+    play = deployed()
+    [first] = [key for key, action in retirements(play) if action.release == A]
+    play.deploy(A, 4)
+    assert not play.state.retires(A, first)
+    play.deploy(B, 5)
+    [_, second] = [key for key, action in retirements(play) if action.release == A]
+    assert (play.state.retires(A, first), play.state.retires(A, second)) == (False, True)
+    play.see(f.ActionFailed(first, "RetireRelease", BROKEN))
+    assert play.state.retires(A, second), "nor does its failure"
 
 
 def test_what_was_live_and_could_not_be_retired_keeps_its_delay() -> None:

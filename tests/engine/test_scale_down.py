@@ -32,7 +32,7 @@ async def test_what_serves_again_is_not_stopped(tmp_path: Path, back_in_traffic:
         world.traffic,
         world.processes,
         world.clock,
-        lambda _: (),
+        lambda *_: False,
         lambda gate: GateCommand((), {}),
     )
     action = ScaleDown("shop", "production", OLD, keep=1, drain_timeout_s=5.0)

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.codec import decode_state
 from trimtab.config import load
-from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
-from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
@@ -160,7 +158,7 @@ class World:
             self.traffic,
             self.processes,
             self.clock,
-            self._retiring,
+            Retirements(self.store),
             lambda gate: GateCommand(("/bin/sh", "-c", gate.run or "true"), {}),
         )
         return Engine(
@@ -181,10 +179,6 @@ class World:
             owner=owner,
             lead=lead,
         )
-
-    def _retiring(self, environment: EnvironmentId) -> tuple[Digest, ...]:
-        row = self.store.get(environment.object_id)
-        return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
 
     async def stop(self) -> None:
         for owner in list(self._tasks):

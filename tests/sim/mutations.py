@@ -286,9 +286,7 @@ def _retire_at_once(patch: Patch) -> None:
     """Nobody asks whether the release is still to be retired."""
 
     async def retire(self: Any, order: Order) -> Any:
-        action = order.action
-        every = replace(self, retiring=lambda _environment: (action.release,))
-        return await Delivery_retire(every, order)
+        return await Delivery_retire(replace(self, retires=lambda *_: True), order)
 
     patch.setattr(Delivery, "retire_release", retire)
 

@@ -10,12 +10,9 @@ from trimtab.adapters import gates
 from trimtab.adapters.calendar import RuleCalendar
 from trimtab.app.identity import is_gone
 from trimtab.app.ports import Ports
-from trimtab.codec import decode_state
 from trimtab.config.loading import load as load_configuration
-from trimtab.core.decide.environment import EnvironmentState
-from trimtab.core.model.identity import Digest, EnvironmentId
 from trimtab.core.model.strategy import GateSpec
-from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
@@ -48,7 +45,7 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         traffic=ports.gateway,
         processes=ports.processes,
         clock=ports.clock,
-        retiring=lambda environment: _retiring(ports, environment),
+        retires=Retirements(ports.store),
         gate_command=_gate_command,
     )
     engine = Engine(
@@ -63,11 +60,6 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
     )
     ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
     return engine
-
-
-def _retiring(ports: Ports, environment: EnvironmentId) -> tuple[Digest, ...]:
-    row = ports.store.get(environment.object_id)
-    return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
 
 
 def _kinds(ports: Ports) -> dict[str, Kind]:

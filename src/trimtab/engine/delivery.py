@@ -6,9 +6,11 @@ Each may be carried out more than once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from trimtab.codec import decode_state
+from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.errors import failure
 from trimtab.core.model.actions import (
     Action,
@@ -21,7 +23,7 @@ from trimtab.core.model.actions import (
     StopGate,
 )
 from trimtab.core.model.facts import DesiredCommitted, Fact, GateStarted, ReleaseRetired
-from trimtab.core.model.identity import BASELINE, ArmId, Digest, EnvironmentId, arm, short
+from trimtab.core.model.identity import BASELINE, ArmId, EnvironmentId, arm, short
 from trimtab.core.model.strategy import GateSpec
 from trimtab.core.model.traffic import Backend, Endpoint, Route
 from trimtab.engine.loop import Handler, Order, done
@@ -30,6 +32,7 @@ from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes, ProcessSpec
 from trimtab.ports.runtime import Runtime
 from trimtab.ports.source import StateRepository
+from trimtab.ports.store import Store
 from trimtab.ports.traffic import Traffic
 
 DRAIN_POLL_S = 0.1
@@ -44,6 +47,19 @@ class GateCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Retirements:
+    """What environments have decided to stop, as stored."""
+
+    store: Store
+
+    def __call__(self, environment: EnvironmentId, arm: ArmId, key: str) -> bool:
+        row = self.store.get(environment.object_id)
+        if row is None or row.state is None:
+            return False
+        return decode_state(EnvironmentState, row.state).retires(arm, key)
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     state_repository: StateRepository
     artifacts: Artifacts
@@ -51,8 +67,8 @@ class Delivery:
     traffic: Traffic
     processes: Processes
     clock: Clock
-    retiring: Callable[[EnvironmentId], Collection[Digest]]
-    """The releases that the environment has decided to stop, as stored now."""
+    retires: Callable[[EnvironmentId, ArmId, str], bool]
+    """Whether the environment, as stored now, still wants the arm stopped by the retirement of this key."""
     gate_command: Callable[[GateSpec], GateCommand]
     _turns: dict[tuple[EnvironmentId, ArmId], asyncio.Lock] = field(default_factory=dict)
 
@@ -117,26 +133,29 @@ class Delivery:
     async def retire_release(self, order: Order) -> Fact:
         """Requests in flight end first: an answer that streams for a minute is not cut by the release after it.
 
-        The environment may change its mind until then (a rollback to this very release); then nothing is stopped.
+        The environment may change its mind until then (a rollback to this very release); then nothing is stopped,
+        even if it changes it once more: that is another retirement, with a delay of its own.
         """
         action: RetireRelease = order.action
         environment, release = EnvironmentId(action.app, action.environment), action.release
-        await self._wait_while_retiring(environment, release, action.delay_s)
+
+        def is_wanted() -> bool:
+            return self.retires(environment, release, order.key)
+
+        until = self.clock.now() + action.delay_s
+        while (left_s := until - self.clock.now()) > 0 and is_wanted():
+            await self.clock.sleep(min(left_s, 1.0))
         deadline = self.clock.now() + action.drain_timeout_s
-        while self.clock.now() < deadline and release in self.retiring(environment):
+        while self.clock.now() < deadline and is_wanted():
             if await self.traffic.active_requests(environment, release) == 0:
                 break
             await self.clock.sleep(DRAIN_POLL_S)
         async with self._turn(environment, release):
-            if release in self.retiring(environment):
-                await self.runtime.stop(environment, release, fence=order.fence)
-                await self.traffic.forget(environment, release)
+            if not is_wanted():
+                return done(order)
+            await self.runtime.stop(environment, release, fence=order.fence)
+            await self.traffic.forget(environment, release)
         return ReleaseRetired(release)
-
-    async def _wait_while_retiring(self, environment: EnvironmentId, release: Digest, seconds: float) -> None:
-        until = self.clock.now() + seconds
-        while (left_s := until - self.clock.now()) > 0 and release in self.retiring(environment):
-            await self.clock.sleep(min(left_s, 1.0))
 
     def _turn(self, environment: EnvironmentId, name: ArmId) -> asyncio.Lock:
         """Starting and stopping the same arm's instances take turns."""

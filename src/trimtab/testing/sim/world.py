@@ -12,15 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from trimtab.codec import decode_state
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
-from trimtab.core.model.identity import Digest, EnvironmentId, app_object
+from trimtab.core.model.identity import EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import Specification, WindowSpec
-from trimtab.engine.delivery import Delivery, GateCommand
+from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
@@ -167,10 +166,6 @@ class World:
         return Pipeline(ports.source, ports.processes, ports.artifacts, self._compile, self.folder / "workspaces", {})
 
     def _delivery(self, ports: Ports, life: Life, store: Any) -> Delivery:
-        def retiring(environment: EnvironmentId) -> tuple[Digest, ...]:
-            row = store.get(environment.object_id)
-            return decode_state(EnvironmentState, row.state).retiring if row and row.state else ()
-
         return Delivery(
             ports.state_repository,
             ports.artifacts,
@@ -178,7 +173,7 @@ class World:
             ports.gateway,
             ports.processes,
             life,
-            retiring,
+            Retirements(store),
             _gate_command,
         )
 

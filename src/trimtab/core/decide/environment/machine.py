@@ -120,8 +120,7 @@ class _Work:
             case QuarantineLifted(release=release):
                 self.trust(release)
             case ReleaseRetired(release=release):
-                retiring = tuple(digest for digest in self.state.retiring if digest != release)
-                self.state = replace(self.state, retiring=retiring)
+                self.end_retirement(release)
             case ActionDone(action=key):
                 self.action_ended(key, None)
             case ActionFailed(action=key, problem=problem):
@@ -172,8 +171,9 @@ class _Work:
             self.state = replace(self.state, write_problem=problem, write_again_at=self.now + WRITE_AGAIN_S)
         if problem is not None and key.startswith("retire-"):
             # repair() finds what is still there; others that are being retired keep their time.
-            others = tuple(arm for arm in self.state.retiring if not key.startswith(f"retire-{short(arm)}-"))
-            self.state = replace(self.state, retiring=others if others != self.state.retiring else ())
+            for arm in self.state.retiring:
+                if self.state.retires(arm, key):
+                    self.end_retirement(arm)
 
     def rollout_ended(self, ended: RolloutEnded, reason: str) -> None:
         self.state = replace(self.state, rollout=None)
@@ -383,12 +383,9 @@ class _Work:
         if known:
             why += ", which ran here before, so it returns at once"
         self.say(request, why, to=rollout_object(self.id, number))
-        # If its instances are just being stopped, they are wanted again.
-        retiring = tuple(digest for digest in self.state.retiring if digest != wanted.release)
+        self.end_retirement(wanted.release)  # if its instances are just being stopped, they are wanted again
         commit = self.state.desired_commit
-        self.state = replace(
-            self.state, rollout=number, rollout_commit=commit, next_rollout=number + 1, retiring=retiring
-        )
+        self.state = replace(self.state, rollout=number, rollout_commit=commit, next_rollout=number + 1)
 
     @property
     def scale_down_delay_s(self) -> float:
@@ -401,11 +398,22 @@ class _Work:
         if release in self.state.retiring or specification is None:
             return
         service = specification.service
-        self.state = replace(self.state, retiring=(*self.state.retiring, release))
+        key = self.key(f"retire-{short(release)}")
+        self.state = replace(
+            self.state,
+            retiring=(*self.state.retiring, release),
+            retirements={**self.state.retirements, release: key},
+        )
         action = RetireRelease(
             self.id.app, self.id.name, release, service.drain_timeout_s, service.stop_timeout_s, delay_s
         )
-        self.todo.append(Todo(self.key(f"retire-{short(release)}"), action))
+        self.todo.append(Todo(key, action))
+
+    def end_retirement(self, arm: ArmId) -> None:
+        """It was stopped, could not be, or is wanted again."""
+        retiring = tuple(other for other in self.state.retiring if other != arm)
+        retirements = {other: key for other, key in self.state.retirements.items() if other != arm}
+        self.state = replace(self.state, retiring=retiring, retirements=retirements)
 
     # --- repairing ---
 

@@ -95,12 +95,19 @@ class EnvironmentState:
     """Why what waits is not deployed yet, as last said."""
     spending: Spending = field(default_factory=Spending)
     """Of the error budget."""
-    retiring: tuple[Digest, ...] = ()
+    retiring: tuple[ArmId, ...] = ()
+    """Arms that are stopped when their delay is over and their last request has ended."""
+    retirements: Mapping[ArmId, str] = field(default_factory=dict)
+    """The key of each one's retirement: an earlier one of the same arm may still be waiting for its own time."""
     repairing: str = ""
     """The key of a repair that is under way."""
     keys: int = 0
     """Numbers the actions, so that each has a key of its own."""
     problems: tuple[Problem, ...] = ()
+
+    def retires(self, arm: ArmId, key: str) -> bool:
+        """Whether the arm is still to be stopped by the retirement of this key."""
+        return arm in self.retiring and self.retirements.get(arm, key) == key
 
     @property
     def place(self) -> EnvironmentSpec | None:
