@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from trimtab.core.errors import failure
 from trimtab.procfs import lockers
@@ -139,26 +138,3 @@ def database_of(home: Path) -> str | None:
 def keep_database(home: Path, url: str) -> None:
     """The store is in this database from now on. The URL may have a password in it, so nobody else may read it."""
     write_private(home / DATABASE, url)
-
-
-def choose_database(home: Path, given: str | None) -> str | None:
-    """The database to open: the installation's own. A new installation takes the one that is `given`. Raises
-    `TrimtabError` (`database-differs`) when that would leave a store behind and begin with an empty one."""
-    known = database_of(home)
-    if given is None or (known is not None and _without_login(given) == _without_login(known)):
-        return given or known
-    if known is None and not (home / STORE).exists():
-        return given
-    raise failure(
-        "database-differs",
-        f"the store of this installation is in {'another database' if known else f'the file {STORE}'}",
-        "`trimtab backup`, then `trimtab restore FILE --home DIR --database URL` moves it; if it is the same database "
-        f"under another address, write that into {home / DATABASE}",
-        str(home),
-    )
-
-
-def _without_login(url: str) -> tuple[object, ...]:
-    """What of a database's URL says which one it is: a user or a password may change."""
-    parts = urlsplit(url)
-    return parts.hostname, parts.port, parts.path, parts.query

@@ -20,7 +20,8 @@ from trimtab import __version__
 from trimtab.adapters.git import configure_hooks
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
-from trimtab.app.folder import alongside, choose_database, forget, found, keep_database, only_one, tell, token_of
+from trimtab.app.database import choose_database, remember_database
+from trimtab.app.folder import alongside, forget, found, only_one, tell, token_of
 from trimtab.app.identity import ensure_ours, this_controller
 from trimtab.app.ports import open_ports
 from trimtab.app.troubles import troubles
@@ -74,7 +75,7 @@ class Trimtab:
         self.me = this_controller(home, self.url, self.ports.clock.now())
         ensure_ours(self.me, self.ports.store.controllers(), self.ports.clock.now())
         if database is not None:
-            keep_database(home, database)
+            remember_database(home, database)
         self.engine = wire(self.ports, home, self.me, self._be_found)
 
     async def serve(self, repository: Path | None) -> int:

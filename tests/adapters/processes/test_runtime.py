@@ -203,9 +203,10 @@ async def test_instances_lost_while_nobody_looked_come_back(bench: ProcessRuntim
     await bench.leave()
     os.kill(int(dict(state or [])["supervisor"]), signal.SIGKILL)
     await bench.reopen()
-    after = (await phases_become(bench, "ready"))[0]
+    # It may be seen as it was for a moment: a process does not end in the moment in which it is killed.
+    await until(bench, lambda instance: instance.phase == "ready" and instance.pid not in (before.pid, None))
+    [after] = await bench.runtime.instances(PLACE, FIRST)
     assert after.endpoint == before.endpoint
-    assert after.pid != before.pid
 
 
 async def test_a_home_that_was_deleted_is_made_again(bench: ProcessRuntimeBench) -> None:
