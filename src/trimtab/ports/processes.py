@@ -14,6 +14,21 @@ ProcessPhase = Literal["starting", "running", "backing_off", "exited", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process and everything below it may use. None: as much as there is."""
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+    cpus: float | None = None
+    """Processors' worth of time: 0.5 is half of one."""
+    disk_bytes: int | None = None
+    """What it may write below `folder`."""
+    folder: str = ""
+    output_bytes: int | None = None
+    """What it may print; it is ended before any of its output is lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """A process to be supervised. `name` reads like a path (``step/shop/12/test/1``) and is its identity."""
 
@@ -29,8 +44,12 @@ class ProcessSpec:
     stop_timeout_s: float = 10.0
     read_only: tuple[str, ...] = ()
     """Folders that the process sees read-only, where the kernel allows it (`ProcessStatus.confined`)."""
+    limits: Limits | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of its environment. They are kept in memory only, and masked in its output."""
     log_max_bytes: int = 16 * 1024 * 1024
     log_files: int = 3
+    """The oldest of so many files goes when there would be one more; 0: none ever goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +66,8 @@ class ProcessStatus:
     timed_out: bool = False
     stopped: bool = False
     """Ended because it was asked to."""
+    over_limit: str = ""
+    """The limit that it was ended for: ``memory``, ``processes``, ``disk`` or ``output``."""
     restarts: int = 0
     cpu_s: float = 0.0
     rss_bytes: int = 0

@@ -35,6 +35,18 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class PullRequest:
+    """Asks that its change be merged into the branch `base`. Its runs deploy nothing."""
+
+    number: int
+    base: str
+    url: str = ""
+    title: str = ""
+    from_fork: bool = False
+    """Whether its author may not be trusted: then its runs get no secrets, and keep nothing for others in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """The base of every kind of fact."""
 
@@ -74,6 +86,7 @@ class RunRequested(Fact):
 
     run: int
     change: Change
+    pull_request: PullRequest | None = None
 
 
 # --- the run -------------------------------------------------------------------------------------------------------
