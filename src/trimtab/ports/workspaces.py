@@ -35,8 +35,8 @@ class Opened:
 class Workspaces(Protocol):
     """Folders for steps. A step may change what is in its layers as it likes: it changes a copy of its own.
 
-    Errors are `TrimtabError`: `sandbox-unavailable` (with why, and how to go on without), `workspace-io`, and those of
-    `collect`.
+    Errors are `TrimtabError`: `sandbox-unavailable` (with why, and how to go on without), `sandbox-read` (a folder of
+    `Isolation.read` that cannot be shown), `workspace-name`, `workspace-io`, and those of `collect`.
     """
 
     def problem(self) -> Problem | None:
