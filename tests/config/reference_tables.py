@@ -12,7 +12,14 @@ from typing import Any
 
 from trimtab.config import schema
 from trimtab.config.known import in_one_line
-from trimtab.config.quantities import DURATION_PATTERN, PERCENT_PATTERN, show_duration, show_percent
+from trimtab.config.quantities import (
+    DURATION_PATTERN,
+    PERCENT_PATTERN,
+    SIZE_PATTERN,
+    show_duration,
+    show_percent,
+    show_size,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 WHOLE_FILE = "trimtab.yaml"
@@ -79,6 +86,8 @@ def _kind(node: dict[str, Any]) -> tuple[str, Any]:
         return " or ".join(f"`{choice}`" for choice in node["enum"]), str
     if "const" in node:
         return f"`{in_one_line(node['const'])}`", str
+    if node.get("pattern") == SIZE_PATTERN:
+        return "size", show_size
     if node.get("pattern") in (DURATION_PATTERN, PERCENT_PATTERN):
         return ("duration" if node["pattern"] == DURATION_PATTERN else "percentage"), str
     return _plain_kind(node), str

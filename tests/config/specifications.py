@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from trimtab.config.metrics import MetricKind
-from trimtab.config.quantities import show_duration
+from trimtab.config.quantities import show_duration, show_size
+from trimtab.core.model.pipeline import (
+    ConcurrencySpec,
+    ConditionSpec,
+    LimitsSpec,
+    SandboxSpec,
+    ServiceBesideSpec,
+    StepSpec,
+)
 from trimtab.core.model.specification import (
     AnalysisSpec,
     BudgetSpec,
@@ -26,7 +34,6 @@ from trimtab.core.model.specification import (
     ServiceSpec,
     SourceSpec,
     Specification,
-    StepSpec,
     StickySpec,
     WindowSpec,
 )
@@ -200,6 +207,47 @@ def environments(draw: st.DrawFn) -> tuple[EnvironmentSpec, ...]:
     )
 
 
+PATTERNS = st.lists(st.sampled_from(["src", "**/*.py", "!docs", "a b/?.txt"]), max_size=3, unique=True).map(tuple)
+SIZES = st.integers(1, 4096).map(lambda number: number * 1024**2)
+LIMITS = st.builds(
+    LimitsSpec,
+    memory_bytes=SIZES,
+    processes=st.integers(8, 9999),
+    cpus=st.none() | st.sampled_from([0.5, 2.0]),
+    disk_bytes=SIZES,
+    output_bytes=SIZES,
+)
+STEP_SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "retries": st.integers(0, 10),
+        "retry_codes": st.lists(st.integers(1, 255), max_size=2).map(tuple),
+        "retry_delay_s": seconds(0, 3600),
+        "when": st.builds(ConditionSpec, changed=PATTERNS, branches=PATTERNS, pull_request=st.none() | st.booleans()),
+        "inputs": PATTERNS,
+        "outputs": st.lists(NAMES, max_size=2, unique=True).map(tuple),
+        "tools": st.lists(NAMES, max_size=2, unique=True).map(tuple),
+        "cached": st.booleans(),
+        "secrets": st.lists(st.sampled_from(["TOKEN", "KEY"]), max_size=2, unique=True).map(tuple),
+        "services": st.lists(
+            st.builds(
+                ServiceBesideSpec,
+                st.just("db"),
+                COMMANDS,
+                st.none() | st.integers(1, 65535),
+                ready_timeout_s=seconds(1, 3600),
+                env=VARIABLES,
+            ),
+            max_size=1,
+        ).map(tuple),
+        "concurrency": st.none() | st.builds(ConcurrencySpec, NAMES, st.sampled_from(["queue", "latest", "cancel"])),
+        "sandbox": st.builds(
+            SandboxSpec, st.booleans(), st.booleans(), st.lists(st.just("/opt/models"), max_size=1).map(tuple)
+        ),
+        "limits": LIMITS,
+    }
+)
+
+
 @st.composite
 def pipelines(draw: st.DrawFn) -> tuple[StepSpec, ...]:
     names = draw(st.lists(NAMES, max_size=4, unique=True))
@@ -210,7 +258,7 @@ def pipelines(draw: st.DrawFn) -> tuple[StepSpec, ...]:
             needs=tuple(draw(st.sets(st.sampled_from(names[:index])))) if index else (),
             env=draw(VARIABLES),
             timeout_s=draw(seconds(1, 86_400)),
-            retries=draw(st.integers(0, 10)),
+            **draw(STEP_SETTINGS),
         )
         for index, name in enumerate(names)
     )
@@ -285,8 +333,41 @@ def _step(step: StepSpec) -> dict[str, Any]:
         "needs": list(step.needs),
         "env": dict(step.env),
         "timeout": show_duration(step.timeout_s),
-        "retry": step.retries,
+        "retry": {
+            "times": step.retries,
+            "delay": show_duration(step.retry_delay_s),
+            "exit_codes": list(step.retry_codes),
+        },
+        "if": _given(
+            changed=list(step.when.changed) or None,
+            branch=list(step.when.branches) or None,
+            pull_request=step.when.pull_request,
+        ),
+        "outputs": list(step.outputs),
+        "tools": list(step.tools),
+        "cache": step.cached,
+        "secrets": list(step.secrets),
+        "services": {service.name: _service_beside(service) for service in step.services},
+        "sandbox": {"isolated": step.sandbox.on, "network": step.sandbox.network, "read": list(step.sandbox.read)},
+        "limits": _given(
+            memory=show_size(step.limits.memory_bytes or 0),
+            processes=step.limits.processes,
+            cpus=step.limits.cpus,
+            disk=show_size(step.limits.disk_bytes or 0),
+            output=show_size(step.limits.output_bytes or 0),
+        ),
+        **_given(
+            inputs=list(step.inputs) or None,
+            concurrency=_given(group=step.concurrency.group, pending=step.concurrency.pending)
+            if step.concurrency
+            else None,
+        ),
     }
+
+
+def _service_beside(service: ServiceBesideSpec) -> dict[str, Any]:
+    timeout = show_duration(service.ready_timeout_s)
+    return _given(run=service.run, port=service.port, timeout=timeout, env=dict(service.env))
 
 
 def _environment(spec: EnvironmentSpec) -> dict[str, Any]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
-from trimtab.core.model.actions import Action, CancelSteps, CutRelease, StartStep
+from trimtab.core.model.actions import Action, CancelSteps, CutRelease, KeepStep, LookUpSteps, StartStep
+from trimtab.core.model.pipeline import ConcurrencySpec, StepResult
 from trimtab.core.model.release import Part
 from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification, StepSpec
 
 CHANGE = f.Change("c" * 40, "main", "someone", "Say more", 1.0)
 RELEASE = "sha256:" + "a" * 64
+TREE, OTHER_TREE = "sha256:" + "b" * 64, "sha256:" + "d" * 64
+NOTHING: Mapping[str, Any] = {}
+REQUESTED = f.RunRequested(1, CHANGE)
 
 
 @dataclass
@@ -32,20 +38,43 @@ class Play:
         self.said += [(emit.fact, emit.reason, emit.object) for emit in decision.emit]
         self.todo |= {todo.key: todo.action for todo in decision.todo}
 
-    def begin(self) -> None:
-        self.see(f.RunRequested(1, CHANGE))
+    def begin(
+        self,
+        taken: Mapping[str, StepResult] = NOTHING,
+        left_out: Mapping[str, str] = NOTHING,
+        asked: f.RunRequested = REQUESTED,
+        parallel: int = 0,
+    ) -> None:
+        self.see(asked)
         production = EnvironmentSpec("production", 8080)
-        self.see(f.SpecificationRead(Specification("shop", ServiceSpec("serve"), (production,), self.steps)))
+        specification = Specification("shop", ServiceSpec("serve"), (production,), self.steps, parallel=parallel)
+        self.see(f.SpecificationRead(specification, left_out))
+        if "look-up" in self.todo:
+            self.see(f.StepsLookedUp(taken))
 
     def started(self) -> set[str]:
         return {action.step.name for action in self.todo.values() if isinstance(action, StartStep)}
 
-    def start(self, name: str, attempt: int = 1) -> None:
-        self.see(f.StepStarted(name, attempt, f"step/shop/1/{name}/{attempt}"))
+    def start(self, name: str, attempt: int = 1, key: str = "") -> None:
+        self.see(f.StepStarted(name, attempt, f"step/shop/1/{name}/{attempt}", key))
 
-    def end(self, name: str, outcome: f.StepOutcome = "passed", attempt: int = 1, detail: str = "") -> None:
-        self.start(name, attempt)
-        self.see(ended={f"step/shop/1/{name}/{attempt}": StepReading(outcome, 0, 1.0, detail)})
+    def end(
+        self,
+        name: str,
+        outcome: f.StepOutcome = "passed",
+        attempt: int = 1,
+        detail: str = "",
+        code: int | None = 0,
+        key: str = "",
+    ) -> None:
+        self.start(name, attempt, key)
+        self.see(ended={f"step/shop/1/{name}/{attempt}": StepReading(outcome, code, 1.0, detail)})
+
+    def status(self, name: str) -> str:
+        return self.state.steps[name].status
+
+    def emitted(self, kind: type[f.Fact]) -> list[tuple[f.Fact, str | None]]:
+        return [(fact, place) for fact, _, place in self.said if isinstance(fact, kind)]
 
     @property
     def finish(self) -> tuple[f.RunFinished, str]:
@@ -140,3 +169,187 @@ def test_a_cancelled_run_stops_its_steps_and_releases_nothing() -> None:
     assert play.finish[0].outcome == "superseded"
     play.see(f.ReleaseCut(RELEASE, 1, CHANGE.commit, {}))
     assert not any(isinstance(fact, f.ReleaseOffered) for fact, _, _ in play.said)
+
+
+# --- what need not run -----------------------------------------------------------------------------------------------
+
+
+def test_a_step_whose_outcome_is_known_does_not_run() -> None:
+    play = Play(DIAMOND)
+    play.begin({"lint": StepResult(None, "step/shop/0/lint/1", 2.0)})
+    assert play.started() == {"test"}
+    play.end("test")
+    play.end("pack")
+    assert isinstance(play.todo["release"], CutRelease)
+
+
+def test_a_run_of_known_steps_only_goes_on_to_its_release() -> None:
+    play = Play((StepSpec("build", "make", outputs=("dist",)),))
+    play.begin({"build": StepResult(TREE, "step/shop/0/build/1", 2.0)})
+    assert play.started() == set()
+    cut = play.todo["release"]
+    assert isinstance(cut, CutRelease)
+    assert cut.layers == (TREE,)
+
+
+def test_nothing_starts_before_it_is_known_what_need_not_run() -> None:
+    play = Play(DIAMOND)
+    play.see(f.RunRequested(1, CHANGE))
+    production = EnvironmentSpec("production", 8080)
+    play.see(f.SpecificationRead(Specification("shop", ServiceSpec("serve"), (production,), DIAMOND)))
+    assert play.started() == set()
+    play.see(f.ActionFailed("look-up", "LookUpSteps", Problem("step-cache-io", "no disk")))
+    assert play.started() == {"lint", "test"}
+
+
+def test_a_step_found_in_the_cache_when_it_was_about_to_start() -> None:
+    play = Play((StepSpec("build", "make"), StepSpec("test", "test", needs=("build",))))
+    play.begin()
+    play.end("build")
+    play.see(f.StepTaken("test", StepResult(None, "step/shop/0/test/1", 2.0)))
+    assert "release" in play.todo
+
+
+def test_outputs_are_kept_before_those_start_that_need_them() -> None:
+    build = StepSpec("build", "make", outputs=("dist",))
+    play = Play((build, StepSpec("test", "test", needs=("build",)), StepSpec("more", "more", needs=("test",))))
+    play.begin()
+    play.end("build", key="key")
+    keep = play.todo["keep:build:1"]
+    assert isinstance(keep, KeepStep)
+    assert (keep.key, keep.scope) == ("key", "branch")
+    assert play.started() == {"build"}
+    play.see(f.StepKept("build", 1, TREE))
+    start = play.todo["step:test:1"]
+    assert isinstance(start, StartStep)
+    assert start.layers == (TREE,)
+    play.end("test")
+    after = play.todo["step:more:1"]
+    assert isinstance(after, StartStep)
+    assert after.layers == (TREE,), "what is needed through others is there, too"
+
+
+def test_outputs_that_do_not_appear_fail_the_step() -> None:
+    play = Play((StepSpec("build", "make", outputs=("dist",)),))
+    play.begin()
+    play.end("build")
+    play.see(f.ActionFailed("keep:build:1", "KeepStep", Problem("output-missing", "there is no `dist`")))
+    fact, reason = play.finish
+    assert fact.outcome == "failed"
+    failed = [said for said in play.said if isinstance(said[0], f.StepFinished)]
+    assert "there is no `dist`" in failed[0][1]
+    assert "build" in reason
+
+
+def test_a_step_that_the_change_does_not_concern_is_left_out() -> None:
+    play = Play(DIAMOND)
+    play.begin(left_out={"lint": "nothing of src has changed"})
+    assert play.started() == {"test"}
+    look = play.todo["look-up"]
+    assert isinstance(look, LookUpSteps)
+    assert [(step.name, step.needs) for step in look.steps] == [("test", ()), ("pack", ("test",))]
+    play.end("test")
+    play.end("pack")
+    assert "release" in play.todo
+
+
+def test_only_so_many_steps_run_side_by_side() -> None:
+    play = Play(tuple(StepSpec(f"s{number}", "true") for number in range(5)))
+    play.begin(parallel=2)
+    assert len(play.started()) == 2
+    play.end("s0")
+    assert len(play.started()) == 3
+
+
+# --- what is not the change's fault ----------------------------------------------------------------------------------
+
+
+def test_a_step_that_was_lost_is_run_again_without_a_retry() -> None:
+    play = Play((StepSpec("test", "test"),))
+    play.begin()
+    play.end("test", "lost", detail="its supervisor is gone")
+    assert "step:test:2" in play.todo
+    play.end("test", "passed", attempt=2)
+    assert "release" in play.todo
+
+
+def test_a_step_that_is_lost_again_and_again_is_told_apart_from_one_that_fails() -> None:
+    play = Play((StepSpec("test", "test"),))
+    play.begin()
+    for attempt in (1, 2, 3):
+        play.end("test", "lost", attempt=attempt, detail="its supervisor is gone")
+    fact, reason = play.finish
+    assert fact.outcome == "lost"
+    assert "not the change's fault" in reason
+
+
+def test_only_some_exit_codes_are_worth_another_try() -> None:
+    for code, again in ((75, True), (1, False)):
+        play = Play((StepSpec("test", "test", retries=1, retry_codes=(75,)),))
+        play.begin()
+        play.end("test", "failed", code=code)
+        assert ("step:test:2" in play.todo) == again
+
+
+def test_a_retry_waits_as_long_as_it_says() -> None:
+    play = Play((StepSpec("test", "test", retries=1, retry_delay_s=30.0),))
+    play.begin()
+    play.end("test", "failed", code=1)
+    assert "step:test:2" not in play.todo
+    assert decide_run(play.state, (), {}, play.now).look_at == play.now + 30.0
+    play.now += 30.0
+    play.see()
+    assert "step:test:2" in play.todo
+
+
+# --- pull requests ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pull_request_releases_nothing_and_is_not_trusted_from_a_fork() -> None:
+    asked = f.RunRequested(1, CHANGE, f.PullRequest(7, "main", from_fork=True))
+    play = Play((StepSpec("test", "test"),))
+    play.begin(asked=asked)
+    start = play.todo["step:test:1"]
+    assert isinstance(start, StartStep)
+    assert not start.trusted
+    assert start.scopes == ("pull-request-7", "branch")
+    play.end("test", key="key")
+    keep = play.todo["keep:test:1"]
+    assert isinstance(keep, KeepStep)
+    assert keep.scope == "pull-request-7"
+    play.see(f.StepKept("test", 1, None))
+    assert play.finish[0].outcome == "passed"
+    assert "release" not in play.todo
+
+
+# --- turns -----------------------------------------------------------------------------------------------------------
+
+
+TURNS = (StepSpec("migrate", "migrate", concurrency=ConcurrencySpec("database")),)
+
+
+def test_a_step_waits_for_its_turn_and_gives_it_back() -> None:
+    play = Play(TURNS)
+    play.begin()
+    assert play.emitted(f.TurnAsked) == [(f.TurnAsked(1, "migrate", "queue"), "turn/shop/database")]
+    assert play.started() == set()
+    play.see(f.TurnGiven("migrate"))
+    assert play.started() == {"migrate"}
+    play.end("migrate")
+    assert play.emitted(f.TurnReturned) == [(f.TurnReturned(1, "migrate"), "turn/shop/database")]
+
+
+def test_a_cancelled_run_gives_back_the_turn_it_has_not_had() -> None:
+    play = Play(TURNS)
+    play.begin()
+    play.see(f.RunCancelRequested("someone"))
+    assert play.emitted(f.TurnReturned) == [(f.TurnReturned(1, "migrate"), "turn/shop/database")]
+
+
+def test_a_run_whose_turn_is_refused_is_superseded() -> None:
+    play = Play(TURNS)
+    play.begin()
+    play.see(f.TurnRefused("migrate", 2))
+    fact, reason = play.finish
+    assert fact.outcome == "superseded"
+    assert "run 2" in reason

@@ -12,7 +12,7 @@ from trimtab.core.model.actions import StartStep
 from trimtab.core.model.desired import desired_path, render_desired
 from trimtab.core.model.specification import StepSpec
 from trimtab.engine.loop import Order
-from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.steps import Steps
 from trimtab.testing.memory_source import File
 
 
@@ -34,9 +34,16 @@ async def test_what_git_says_is_not_refused_because_the_release_cannot_be_read_f
         await world.stop()
 
 
-def pipeline(world: World, folder: Path) -> Pipeline:
-    return Pipeline(
-        world.source, world.processes, world.artifacts, lambda *_: pytest.fail("nothing is read"), folder, {}
+def steps(world: World, folder: Path) -> Steps:
+    return Steps(
+        source=world.source,
+        processes=world.processes,
+        workspaces=world.workspaces,
+        cache=world.step_cache,
+        secrets=world.secrets,
+        folder=folder,
+        env={},
+        earlier=lambda *_: {},
     )
 
 
@@ -49,12 +56,12 @@ async def test_a_workspace_that_another_controller_made_first(tmp_path: Path, ma
 
     async def slow(app: str, commit: str, into: Path) -> None:
         await checkout(app, commit, into)
-        into.rename(workspaces / "shop" / "1" if made else tmp_path / "elsewhere")
+        into.rename(workspaces / "shop" / "1" / "source" if made else tmp_path / "elsewhere")
 
     world.source.checkout = slow  # type: ignore[method-assign]
     if made:
-        await pipeline(world, workspaces).start_step(order)
+        await steps(world, workspaces).start(order)
         assert world.processes.started == ["step/shop/1/test/1"]
     else:
-        with pytest.raises(TrimtabError, match="another controller took the run over"):
-            await pipeline(world, workspaces).start_step(order)
+        with pytest.raises(TrimtabError, match="if this controller was paused for long, nothing is wrong"):
+            await steps(world, workspaces).start(order)

@@ -16,9 +16,10 @@ from trimtab.core.model.specification import WindowSpec
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine
-from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead
+from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
@@ -26,10 +27,13 @@ from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
 from trimtab.testing.memory_runtime import MemoryRuntime
+from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
 from trimtab.testing.memory_state_repository import MemoryStateRepository
+from trimtab.testing.memory_step_cache import MemoryStepCache
 from trimtab.testing.memory_store import MemoryStore
 from trimtab.testing.memory_traffic import MemoryTraffic
+from trimtab.testing.memory_workspaces import MemoryWorkspaces
 from trimtab.views.board import Board
 
 PRODUCTION = EnvironmentId("shop", "production")
@@ -111,6 +115,9 @@ class World:
         self.artifacts = MemoryArtifacts(folder / "artifacts")
         self.processes = CountingProcesses(self.clock, folder / "logs", lambda _: Ending(0.3, 0, "fine\n"))
         self.processes.started = []
+        self.workspaces = MemoryWorkspaces(folder / "workspaces")
+        self.step_cache = MemoryStepCache(folder / "cache")
+        self.secrets = MemorySecrets()
         self.runtime = MemoryRuntime(self.clock, ready_after_s=0.2)
         self.traffic = MemoryTraffic(self.clock)
         self.measurements = MemoryMeasurements(self.clock)
@@ -148,9 +155,17 @@ class World:
         assert held == [row.object for row in self.store.objects("") if row.owner == owner]
 
     def engine(self, store: Any, owner: str, lead: Lead | None = None) -> Engine:
-        pipeline = Pipeline(
-            self.source, self.processes, self.artifacts, load, self.folder / "workspaces", {"PATH": "/bin"}
+        steps = Steps(
+            source=self.source,
+            processes=self.processes,
+            workspaces=self.workspaces,
+            cache=self.step_cache,
+            secrets=self.secrets,
+            folder=self.folder / "runs",
+            env={"PATH": "/bin"},
+            earlier=EarlierRuns(store),
         )
+        pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load)
         delivery = Delivery(
             self.state_repository,
             self.artifacts,
@@ -168,6 +183,7 @@ class World:
             kinds={
                 "app": Applications(self.source),
                 "run": Runs(self.processes),
+                "turn": Turns(),
                 "env": Environments(
                     self.state_repository, self.artifacts, self.traffic, self.runtime, self.traffic, AlwaysOpen()
                 ),

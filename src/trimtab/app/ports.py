@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.adapters.artifacts import FileArtifacts
+from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
 from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.sandbox import SandboxedWorkspaces
+from trimtab.adapters.secrets import FileSecrets
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.app.folder import STORE
 from trimtab.ports.store import Store
@@ -28,6 +32,9 @@ class Ports:
     git_http: GitHttpBackend
     artifacts: FileArtifacts
     processes: SupervisedProcesses
+    workspaces: SandboxedWorkspaces
+    step_cache: FileStepCache
+    secrets: FileSecrets
     runtime: ProcessRuntime
     gateway: EnvoyGateway
     measurements: MeasurementReader
@@ -59,6 +66,9 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
         git_http=GitHttpBackend(home / "git"),
         artifacts=FileArtifacts(home / "artifacts"),
         processes=processes,
+        workspaces=SandboxedWorkspaces(home / "workspaces", hidden=(home,)),
+        step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
+        secrets=FileSecrets(home / "secrets", os.environ),
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),
         measurements=MeasurementReader(clock),

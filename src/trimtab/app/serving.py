@@ -125,7 +125,9 @@ class Trimtab:
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
-        housekeeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.clock)
+        housekeeper = Housekeeper(
+            ports.store, ports.artifacts, ports.processes, ports.source, ports.step_cache, ports.clock
+        )
         watch = StateWatch(ports.state_repository, ports.clock, self.engine.wake)
         hearing = listen(ports.store, ports.clock, self.engine.wake)
         works = (self.engine.run(), housekeeper.run(), watch.run(), hearing, services.keep_board())

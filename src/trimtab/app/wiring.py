@@ -15,9 +15,10 @@ from trimtab.core.model.strategy import GateSpec
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
-from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
@@ -30,14 +31,17 @@ DATA_PLANE = "gateway/local"
 
 def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None) -> Engine:
     """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead."""
-    pipeline = Pipeline(
+    steps = Steps(
         source=ports.source,
         processes=ports.processes,
-        artifacts=ports.artifacts,
-        compile=load_configuration,
-        workspaces=home / "workspaces",
-        step_env={**passed_on(), "CI": "true"},
+        workspaces=ports.workspaces,
+        cache=ports.step_cache,
+        secrets=ports.secrets,
+        folder=home / "runs",
+        env={**passed_on(), "CI": "true"},
+        earlier=EarlierRuns(ports.store),
     )
+    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration)
     delivery = Delivery(
         state_repository=ports.state_repository,
         artifacts=ports.artifacts,
@@ -67,7 +71,8 @@ def _kinds(ports: Ports) -> dict[str, Kind]:
     gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
     return {
         "app": Applications(ports.source),
-        "run": Runs(processes),
+        "run": Runs(processes, os.cpu_count() or 1),
+        "turn": Turns(),
         "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
         "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
     }

@@ -1,7 +1,4 @@
-"""The settings of an application: pipeline, service and release.
-
-Short forms are written out before validation (`test: pytest` becomes `test: {run: pytest}`).
-"""
+"""The settings of an application: service and release."""
 
 from __future__ import annotations
 
@@ -9,39 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from trimtab.config.defaults import RELEASE, SERVICE, STEP
+from trimtab.config.defaults import RELEASE, SERVICE
 from trimtab.config.fields import Command, Duration, EnvName, Name, PlainData, RepositoryPaths, UrlPath, Variables
 from trimtab.config.quantities import wrong
-from trimtab.config.setting import Settings, duration, group, listed, mapping, required, setting
+from trimtab.config.setting import Settings, duration, group, mapping, required, setting
 
 _PARTS = {name: list(paths) for name, paths in RELEASE.parts.items()}
-
-
-class Step(Settings):
-    """A pipeline step. `NAME: COMMAND` is short for `NAME: {run: COMMAND}`."""
-
-    run: Command = required(
-        "Shell command, run in a folder with the commit's files. Of several lines, the first that fails ends it"
-        " (`sh -e`). Exit code 0 means passed.",
-        "python -m pytest",
-    )
-    needs: Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])] = setting(
-        [], "Steps that must pass before this one starts. Steps that need nothing run side by side.", ["test"]
-    )
-    env: Variables = setting({}, "Environment variables of the command.", {"CI": "true"})
-    timeout: Duration = duration(
-        STEP.timeout_s, "A step that takes longer is ended and has failed.", "30m", ge=1, le=86_400
-    )
-    retry: int = setting(STEP.retries, "How many times a failed step is tried again.", 1, ge=0, le=10)
-
-
-def step(value: Any) -> Any:
-    """Write out the short form of a step."""
-    if isinstance(value, str):
-        return {"run": value}
-    number = isinstance(value, (int, float))
-    hint = "put it in quotes if that is the command" if number else "for example `test: python -m pytest`"
-    return mapping(value, "a command, or a mapping with `run`", hint)
 
 
 class Health(Settings):

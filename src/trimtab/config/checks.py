@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from trimtab.config.checks_of_pipeline import check_pipeline
 from trimtab.config.checks_of_strategies import check_strategy, parsed
 from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME, SERVICE
 from trimtab.config.flaws import Flaw
 from trimtab.config.nodes import MappingNode, Path, key_place, plain, value_place
 from trimtab.config.quantities import parse_listen
-from trimtab.config.validation import nearest
 
 RESERVED = ("state",)
 """Names that no application can have: repositories of Trimtab's own."""
@@ -29,7 +29,7 @@ def check(root: MappingNode) -> Iterator[Flaw]:
     if file.get("app") in RESERVED:
         message = f"the name `{file['app']}` is Trimtab's own"
         yield Flaw(value_place(root, ("app",)), "config-invalid-name", message, "choose another one")
-    yield from _check_needs(root, _mapping(file.get("pipeline")))
+    yield from check_pipeline(root, _mapping(file.get("pipeline")))
     yield from _check_parts(root, _mapping(_mapping(file.get("release")).get("parts")))
     yield from _check_addresses(root, environments)
     yield from _check_port_variable(root, _mapping(file.get("service")), environments)
@@ -43,55 +43,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _listed(value: Any) -> list[Any]:
     return [value] if isinstance(value, str) else value if isinstance(value, list) else []
-
-
-# --- steps of the pipeline -----------------------------------------------------------------------------------------
-
-
-def _check_needs(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
-    needs: dict[str, list[str]] = {}
-    for name, step in pipeline.items():
-        wanted = _listed(_mapping(step).get("needs"))
-        for index, need in enumerate(wanted):
-            place = value_place(root, ("pipeline", name, "needs", index))
-            if isinstance(need, str) and need not in pipeline:
-                message = f"step `{name}` needs `{need}`, which is no step"
-                yield Flaw(
-                    place, "config-unknown-step", message, nearest(need, (key for key in pipeline if key != name))
-                )
-            elif need in wanted[:index]:
-                yield Flaw(place, "config-duplicate", f"step `{name}` needs `{need}` twice", "remove one of them")
-        needs[name] = [need for need in wanted if isinstance(need, str) and need in pipeline]
-    for circle in _circles(needs):
-        way = " → ".join(f"`{name}`" for name in (*circle, circle[0]))
-        message = f"steps wait for each other: {way}" if len(circle) > 1 else f"step `{circle[0]}` needs itself"
-        place = key_place(root, ("pipeline", circle[0], "needs"))
-        yield Flaw(place, "config-cycle", message, "remove one of these `needs`")
-
-
-def _circles(needs: Mapping[str, list[str]]) -> Iterator[tuple[str, ...]]:
-    """Circles that share no step, each from its first step in the file's order."""
-    left = dict(needs)
-    while left := _without_ends(left):
-        way = [next(iter(left))]
-        while (following := next(need for need in left[way[-1]] if need in left)) not in way:
-            way.append(following)
-        circle = way[way.index(following) :]
-        first = circle.index(min(circle, key=list(needs).index))
-        yield (*circle[first:], *circle[:first])
-        left = {name: wanted for name, wanted in left.items() if name not in circle}
-
-
-def _without_ends(needs: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Only the steps that can never start, because each needs another such step."""
-    stuck = dict(needs)
-    while free := [name for name, wanted in stuck.items() if not any(need in stuck for need in wanted)]:
-        for name in free:
-            del stuck[name]
-    return stuck
-
-
-# --- the rest ------------------------------------------------------------------------------------------------------
 
 
 def _check_parts(root: MappingNode, parts: Mapping[str, Any]) -> Iterator[Flaw]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from trimtab.config.application import Release, Service, Step
+from trimtab.config.application import Release, Service
 from trimtab.config.compiling_environment import environment
+from trimtab.config.compiling_pipeline import steps
 from trimtab.config.configuration import ConfigurationFile
-from trimtab.core.model.specification import ReleaseSpec, ServiceSpec, Specification, StepSpec
+from trimtab.core.model.specification import ReleaseSpec, ServiceSpec, Specification
 
 
 def compile_file(file: ConfigurationFile) -> Specification:
@@ -17,9 +18,10 @@ def compile_file(file: ConfigurationFile) -> Specification:
         environments=tuple(
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
-        steps=tuple(_step(name, step) for name, step in file.pipeline.items()),
+        steps=steps(file.pipeline),
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
+        parallel=file.parallel or 0,
     )
 
 
@@ -33,12 +35,6 @@ def _service(service: Service) -> ServiceSpec:
         replicas=service.replicas,
         drain_timeout_s=service.drain,
         stop_timeout_s=service.stop_timeout,
-    )
-
-
-def _step(name: str, step: Step) -> StepSpec:
-    return StepSpec(
-        name=name, run=step.run, needs=tuple(step.needs), env=step.env, timeout_s=step.timeout, retries=step.retry
     )
 
 

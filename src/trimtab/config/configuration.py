@@ -9,10 +9,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from trimtab.config.application import Release, Service, Step, step
+from trimtab.config.application import Release, Service
 from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME
 from trimtab.config.environment import Environment
 from trimtab.config.fields import Command, Name
+from trimtab.config.pipeline import Step, step
 from trimtab.config.setting import Settings, group, required, setting
 from trimtab.core.model.specification import NewerPolicy
 
@@ -29,6 +30,13 @@ class ConfigurationFile(Settings):
         {},
         "Steps that a change must pass before it becomes a release, by name: a command, or a mapping.",
         {"test": "python -m pytest", "lint": {"run": "ruff check", "needs": ["test"]}},
+    )
+    parallel: int | None = setting(
+        None,
+        "How many steps of a run run side by side. Left out: as many as the machine has processors.",
+        4,
+        ge=1,
+        le=256,
     )
     release: Release = group(Release, "What goes into a release: its parts and the model.", {"parts": ["src/"]})
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = group(

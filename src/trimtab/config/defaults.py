@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core.model.pipeline import ServiceBesideSpec, StepSpec
 from trimtab.core.model.specification import (
     AnalysisSpec,
     BudgetSpec,
@@ -13,11 +14,11 @@ from trimtab.core.model.specification import (
     ReleaseSpec,
     ServiceSpec,
     SourceSpec,
-    StepSpec,
 )
 from trimtab.core.model.strategy import GateSpec, MirrorSpec, RolloutStep, StrategySpec
 
 STEP = StepSpec(name="", run="")
+STEP_SERVICE = ServiceBesideSpec("", "")
 SERVICE = ServiceSpec(command="")
 RELEASE = ReleaseSpec()
 STRATEGY_STEP = RolloutStep()

@@ -11,9 +11,11 @@ from trimtab.config.nodes import Empty, Table
 from trimtab.config.quantities import (
     DURATION_PATTERN,
     PERCENT_PATTERN,
+    SIZE_PATTERN,
     parse_duration,
     parse_listen,
     parse_percent,
+    parse_size,
     wrong,
     wrong_type,
 )
@@ -71,6 +73,41 @@ def _path(text: str) -> str:
             "write it from the repository's root: `prompts/`; `.` is everything that Git tracks",
         )
     return "/".join(pieces) or "."
+
+
+def _pattern(text: str) -> str:
+    """A path that may have wildcards, with or without `!` in front."""
+    path = text.removeprefix("!")
+    if not path.strip() or path.startswith(("/", "~", "!")) or ".." in path.split("/"):
+        raise wrong(
+            "config-invalid-value",
+            f"must be a path inside the repository, or a pattern of such paths, but it is `{text}`",
+            "write it from the repository's root: `src/`, `**/*.py`, `!docs`",
+        )
+    return text
+
+
+def _output(text: str) -> str:
+    path = _path(text)
+    if path == "." or "*" in path:
+        raise wrong(
+            "config-invalid-value",
+            f"must be a file or a folder, but it is `{text}`",
+            "name what is to be kept: `dist/`, `report.xml`",
+        )
+    return path
+
+
+def _folder(text: str) -> str:
+    if text.startswith("/") and ".." not in text.split("/") and text.strip("/"):
+        return "/" + "/".join(piece for piece in text.split("/") if piece not in ("", "."))
+    raise wrong("config-invalid-value", f"must be a folder of the machine, but it is `{text}`", "begin it with `/`")
+
+
+def _tool(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,60}", text):
+        return text
+    raise wrong("config-invalid-value", f"must be the name of a program, but it is `{text}`", "for example `python3`")
 
 
 def _paths(value: Any) -> Any:
@@ -134,6 +171,22 @@ RepositoryPaths = Annotated[
         _paths, json_schema_input_type=RepositoryPath | Annotated[list[RepositoryPath], Field(min_length=1)]
     ),
 ]
+FilePatterns = Annotated[
+    list[Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"minLength": 1})]],
+    Field(min_length=1),
+    BeforeValidator(_paths, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
+]
+OutputPaths = Annotated[
+    list[Annotated[str, AfterValidator(_output), Field(json_schema_extra={"minLength": 1})]],
+    BeforeValidator(_paths, json_schema_input_type=str | list[str]),
+]
+FolderPaths = Annotated[
+    list[Annotated[str, AfterValidator(_folder), Field(json_schema_extra={"pattern": "^/"})]],
+    BeforeValidator(_paths, json_schema_input_type=str | list[str]),
+]
+ToolNames = Annotated[
+    list[Annotated[str, AfterValidator(_tool)]], BeforeValidator(_paths, json_schema_input_type=str | list[str])
+]
 PlainData = Annotated[dict[str, Any], AfterValidator(_plain_data)]
 
 Duration = Annotated[
@@ -149,3 +202,10 @@ Percent = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
 ]
 """In percent."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN}),
+]
+"""In bytes."""

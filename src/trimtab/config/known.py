@@ -10,7 +10,15 @@ from pydantic.fields import FieldInfo
 
 from trimtab.config.configuration import ConfigurationFile
 from trimtab.config.nodes import Path
-from trimtab.config.quantities import clip, parse_duration, parse_percent, show_duration, show_percent
+from trimtab.config.quantities import (
+    clip,
+    parse_duration,
+    parse_percent,
+    parse_size,
+    show_duration,
+    show_percent,
+    show_size,
+)
 
 
 def known_keys(path: Path) -> tuple[str, ...]:
@@ -53,6 +61,8 @@ def show_bound(path: Path, bound: float) -> str:
         return show_duration(bound)
     if parse_percent in checks:
         return show_percent(bound)
+    if parse_size in checks:
+        return show_size(bound)
     return clip(str(int(bound) if bound == int(bound) else bound))
 
 

@@ -14,10 +14,18 @@ _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 DURATION_PATTERN = "^(?=[0-9])" + "".join(rf"({_NUMBER}{unit})?" for unit in ("d", "h", "m", "s", "ms")) + "$"
 PERCENT_PATTERN = rf"^{_NUMBER} ?%$"
 
+SIZE_PATTERN = rf"^{_NUMBER} ?([KMGT]i?)?B$"
+
 _UNITS_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PIECE = re.compile(rf"({_NUMBER})(d|h|ms|m|s)")
 _DURATION = re.compile(DURATION_PATTERN)
 _PERCENT = re.compile(PERCENT_PATTERN)
+_SIZE = re.compile(rf"({_NUMBER}) ?([KMGT]i?)?B")
+_UNITS_BYTES = {"": 1.0} | {
+    f"{prefix}{binary}": float((1024 if binary else 1000) ** power)
+    for power, prefix in enumerate("KMGT", 1)
+    for binary in ("", "i")
+}
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<four>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -93,6 +101,24 @@ def parse_percent(value: Any) -> float:
 def show_percent(percent: float) -> str:
     """``5%``, ``0.5%``: the inverse of `parse_percent`."""
     return f"{percent:.9g}%"
+
+
+def parse_size(value: Any) -> int:
+    """Bytes of ``512MiB``, ``4GiB``, ``1.5GB`` or ``100B``."""
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise wrong_type("a size", value, "for example `512MiB` or `4GiB`")
+    return round(float(found[1]) * _UNITS_BYTES[found[3] or ""])
+
+
+def show_size(size_bytes: float) -> str:
+    """The largest binary unit that gives a whole number: ``4GiB``, ``1536MiB``. The inverse of `parse_size`."""
+    left, unit = int(size_bytes), ""
+    for larger in ("Ki", "Mi", "Gi", "Ti"):
+        if left == 0 or left % 1024:
+            break
+        left, unit = left // 1024, larger
+    return f"{left}{unit}B"
 
 
 def parse_listen(value: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trimtab.config.quantities import show_duration, show_percent, wrong_type
+from trimtab.config.quantities import show_duration, show_percent, show_size, wrong_type
 
 _JSON_SCHEMA_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
@@ -27,10 +27,16 @@ def required(description: str, *examples: Any, **bounds: Any) -> Any:
     return Field(description=description, examples=list(examples), **bounds)
 
 
-def group(default: Any, description: str, *examples: Any, shown: Any = None) -> Any:
+def group(default: Any, description: str, *examples: Any, shown: Any = None, alias: str | None = None) -> Any:
     """A group of settings that may be left out; `default` makes it, `shown` is how a user would write it."""
     extra = {"default": {} if shown is None else shown}
-    return Field(default_factory=default, description=description, examples=list(examples), json_schema_extra=extra)
+    return Field(
+        default_factory=default,
+        description=description,
+        examples=list(examples),
+        json_schema_extra=extra,
+        alias=alias,
+    )
 
 
 def duration(default_s: float, description: str, example: str, *, alias: str | None = None, **bounds_s: float) -> Any:
@@ -41,6 +47,12 @@ def duration(default_s: float, description: str, example: str, *, alias: str | N
 def percent(default_pct: float, description: str, example: str, **bounds_pct: float) -> Any:
     """A percentage; the schema shows its default as people write it."""
     return _quantity(default_pct, show_percent(default_pct), description, example, bounds_pct)
+
+
+def size(default_bytes: int | None, description: str, example: str) -> Any:
+    """A size in bytes; the schema shows its default as people write it."""
+    shown = None if default_bytes is None else show_size(default_bytes)
+    return setting(default_bytes, description, example, json_schema_extra={"default": shown}, ge=1024 * 1024)
 
 
 def required_percent(description: str, example: str, **bounds_pct: float) -> Any:

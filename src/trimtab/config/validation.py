@@ -21,6 +21,7 @@ _EXPECTED_TYPES = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "bool_type": "`true` or `false`",
     "list_type": "a list",
     "dict_type": "a mapping (`name: value` lines)",
     "model_type": "a mapping (`name: value` lines)",

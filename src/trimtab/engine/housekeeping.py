@@ -17,9 +17,12 @@ from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes
 from trimtab.ports.source import Source
+from trimtab.ports.step_cache import StepCache
 from trimtab.ports.store import Store
 
 EVERY_S = 600.0
+CACHE_BYTES = 20 * 1024**3
+"""How large the cache of steps may be."""
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Housekeeper:
     artifacts: Artifacts
     processes: Processes
     source: Source
+    step_cache: StepCache
     clock: Clock
     retention: Retention = field(default_factory=Retention)
 
@@ -49,6 +53,7 @@ class Housekeeper:
             await self._forget_old_steps(app)
             await self._forget_old_gates(app)
         await self.artifacts.collect(self.keep())
+        await self.step_cache.trim(CACHE_BYTES)
         gone = await Pruner(self.store, self.clock, self.retention).go()
         if gone:
             log.info("%d old routine facts were removed", gone)

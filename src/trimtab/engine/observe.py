@@ -17,6 +17,7 @@ from trimtab.core.decide.environment import (
 )
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
+from trimtab.core.decide.turns import TurnsState, decide_turns
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Recorded
@@ -65,6 +66,8 @@ class Applications:
 @dataclass(frozen=True, slots=True)
 class Runs:
     processes: Processes
+    processors: int = 2
+    """How many steps of a run may run side by side if it does not say."""
     state_type: type[Any] = RunState
 
     def fresh(self, object_id: ObjectId) -> RunState:
@@ -76,7 +79,18 @@ class Runs:
             status = await self.processes.status(step.process) if step.status == "running" else None
             if status is not None and status.phase in ("exited", "lost"):
                 ended[step.process] = step_reading(status, self.processes.log_path(step.process))
-        return decide_run(state, facts, ended, now)
+        return decide_run(state, facts, ended, now, self.processors)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    state_type: type[Any] = TurnsState
+
+    def fresh(self, object_id: ObjectId) -> TurnsState:
+        return TurnsState(app_of(object_id), object_id.rpartition("/")[2])
+
+    async def decide(self, state: TurnsState, facts: tuple[Recorded, ...], _now: float) -> Decision[TurnsState]:
+        return decide_turns(state, facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.core.model.pipeline import InputFile
 
 
 class Source(Protocol):
@@ -45,8 +46,12 @@ class Source(Protocol):
         folder that already has files is left as it is. Submodules are refused."""
         ...
 
-    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
-        """The paths of the commit's files, sorted."""
+    async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
+        """The commit's files, sorted by path. Submodules are refused."""
+        ...
+
+    async def changed(self, app: str, base: str, commit: str) -> tuple[str, ...] | None:
+        """The paths that differ between the two commits, sorted; None when `base` is not known here any more."""
         ...
 
     async def fetch(self, app: str, url: str, branch: str) -> Change | None:

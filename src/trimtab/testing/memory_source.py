@@ -10,6 +10,7 @@ from pathlib import Path
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import is_name
+from trimtab.core.model.pipeline import InputFile
 from trimtab.core.model.tree import Mode
 from trimtab.testing.faults import Faults
 
@@ -113,9 +114,18 @@ class MemorySource:
                 target.write_bytes(file.content)
                 target.chmod(0o755 if file.mode == "755" else 0o644)
 
-    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
-        await self.faults.here("tracked")
-        return tuple(sorted(self._commit(app, commit).files))
+    async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
+        await self.faults.here("files")
+        files = sorted(self._commit(app, commit).files.items())
+        return tuple(InputFile(path, file.mode, hashlib.sha1(file.content).hexdigest()) for path, file in files)
+
+    async def changed(self, app: str, base: str, commit: str) -> tuple[str, ...] | None:
+        await self.faults.here("changed")
+        after = self._commit(app, commit).files
+        if base not in self._repository(app).commits:
+            return None
+        before = self._commit(app, base).files
+        return tuple(sorted(path for path in {**before, **after} if before.get(path) != after.get(path)))
 
     async def fetch(self, app: str, url: str, branch: str) -> Change | None:
         await self.faults.here("fetch")

@@ -124,7 +124,7 @@ async def check_unknown_things_are_named(lab: SourceLab, folder: Path) -> None:
     missing = "e" * 40
     for call in (
         lab.source.read("shop", missing, "README"),
-        lab.source.tracked("shop", missing),
+        lab.source.files("shop", missing),
         lab.source.checkout("shop", missing, folder / "out"),
         lab.source.changes("shop", "main", None, missing),
     ):
@@ -169,10 +169,23 @@ async def check_a_finished_checkout_is_left_alone(lab: SourceLab, folder: Path) 
     assert (folder / "out" / "built").read_text() == "by a step"
 
 
-async def check_tracked_is_sorted(lab: SourceLab, _: Path) -> None:
+async def check_files_are_sorted_and_named_by_their_bytes(lab: SourceLab, _: Path) -> None:
     await lab.source.create("shop")
-    commit = await lab.commit("shop", {"b/c": File(b""), "a": File(b""), "ü": File(b""), "b.txt": File(b"")})
-    assert await lab.source.tracked("shop", commit) == ("a", "b.txt", "b/c", "ü")
+    files = {"b/c": File(b"same"), "a": File(b"same"), "b.txt": File(b"x", "755"), "ü": File(b"")}
+    listed = await lab.source.files("shop", await lab.commit("shop", files))
+    assert [file.path for file in listed] == ["a", "b.txt", "b/c", "ü"]
+    a, text, c, _empty = listed
+    assert a.content == c.content != text.content
+    assert a.mode == c.mode != text.mode
+
+
+async def check_changed_names_what_differs(lab: SourceLab, _: Path) -> None:
+    await lab.source.create("shop")
+    before = await lab.commit("shop", {"kept": File(b"1"), "edited": File(b"1"), "removed": File(b"1")})
+    after = await lab.commit("shop", {"edited": File(b"2"), "removed": None, "d/added": File(b"1")})
+    assert await lab.source.changed("shop", before, after) == ("d/added", "edited", "removed")
+    assert await lab.source.changed("shop", after, after) == ()
+    assert await lab.source.changed("shop", "0" * 40, after) is None
 
 
 async def check_fetch_brings_the_branch(lab: SourceLab, _: Path) -> None:
@@ -217,7 +230,8 @@ SOURCE_CHECKS: tuple[SourceCheck, ...] = (
     check_unknown_things_are_named,
     check_checkout_writes_the_commit,
     check_a_finished_checkout_is_left_alone,
-    check_tracked_is_sorted,
+    check_files_are_sorted_and_named_by_their_bytes,
+    check_changed_names_what_differs,
     check_fetch_brings_the_branch,
     check_fetch_says_what_is_wrong,
 )

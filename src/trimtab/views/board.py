@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from trimtab.core.errors import Problem
@@ -16,6 +16,7 @@ from trimtab.core.model.identity import (
     rollout_object,
     run_object,
 )
+from trimtab.core.model.pipeline import StepResult
 from trimtab.core.model.specification import Specification
 from trimtab.views.holds import hold
 from trimtab.views.model import (
@@ -29,7 +30,7 @@ from trimtab.views.model import (
 )
 from trimtab.views.rollouts import begin, fold
 
-FOLDS = 1
+FOLDS = 2
 """Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
 the views' own fields is noticed without."""
 
@@ -212,9 +213,13 @@ class Board:
         if run is None:
             return
         match recorded.fact:
-            case f.SpecificationRead(specification=specification):
-                steps = tuple(StepView(step.name, "waiting") for step in specification.steps)
-                run = replace(run, steps=steps)
+            case f.SpecificationRead(specification=specification, left_out=left_out):
+                run = replace(run, steps=tuple(_step_view(step.name, left_out) for step in specification.steps))
+            case f.StepsLookedUp(taken=taken):
+                for name, result in taken.items():
+                    run = _with_taken(run, name, result)
+            case f.StepTaken(step=name, result=result):
+                run = _with_taken(run, name, result)
             case f.StepStarted(step=name, attempt=attempt, process=process):
                 run = _with_step(
                     run,
@@ -287,6 +292,17 @@ class Board:
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
             self._rollouts[recorded.object] = fold(rollout, recorded)
+
+
+def _step_view(name: str, left_out: Mapping[str, str]) -> StepView:
+    return StepView(name, "left_out", detail=left_out[name]) if name in left_out else StepView(name, "waiting")
+
+
+def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
+    """A step that need not run; its log is that of the run that it was taken from."""
+    _, _, number, *_ = (*result.process.split("/"), "", "", "")
+    detail = f"as in run {number}" if number else ""
+    return _with_step(run, name, status="cached", duration_s=result.duration_s, detail=detail, process=result.process)
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:

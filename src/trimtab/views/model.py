@@ -18,7 +18,7 @@ from trimtab.core.model.strategy import RolloutStep
 class StepView:
     name: str
     status: str
-    """waiting | running | passed | failed | timed_out | cancelled | lost | skipped"""
+    """waiting | running | passed | cached | failed | timed_out | cancelled | lost | skipped | left_out"""
     attempt: int = 0
     started_at: float | None = None
     duration_s: float | None = None
@@ -32,7 +32,7 @@ class RunView:
     number: int
     change: Change
     status: str
-    """running | passed | failed | invalid | superseded | cancelled"""
+    """running | passed | failed | invalid | superseded | cancelled | lost"""
     reason: str
     started_at: float
     duration_s: float | None = None

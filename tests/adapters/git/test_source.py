@@ -113,7 +113,7 @@ async def test_only_a_commits_id_is_a_commit(tmp_path: Path, commit: str) -> Non
     await lab.source.create("shop")
     await lab.commit("shop", README)
     assert (await problem_of(lab.source.checkout("shop", commit, tmp_path / "out"))).code == "git-commit-missing"
-    assert (await problem_of(lab.source.tracked("shop", commit))).code == "git-commit-missing"
+    assert (await problem_of(lab.source.files("shop", commit))).code == "git-commit-missing"
 
 
 @pytest.mark.parametrize("branch", ["", "-x", "a..b", "a b", "x.lock", "a:b", "a//b", "/a", "a/", "a\nb"])

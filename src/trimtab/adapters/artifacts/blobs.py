@@ -27,11 +27,13 @@ class DamagedBlob(Exception):
 
 
 class Blobs:
-    """A folder of blobs. Every method blocks; what was put survives a power cut once `settle` has returned."""
+    """A folder of blobs. Every method blocks; what was put survives a power cut once `settle` has returned, unless it
+    need not be `durable`."""
 
-    def __init__(self, folder: Path, temporary: Path) -> None:
+    def __init__(self, folder: Path, temporary: Path, *, durable: bool = True) -> None:
         self._folder = folder
         self._temporary = temporary
+        self._durable = durable
 
     def path(self, digest: Digest) -> Path:
         name = digest.removeprefix("sha256:")
@@ -104,7 +106,8 @@ class Blobs:
             digest, size_bytes = _copy(source, file)
             file.flush()
             os.fchmod(handle, READ_ONLY)
-            os.fsync(handle)
+            if self._durable:
+                os.fsync(handle)
         path = self.path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, path)

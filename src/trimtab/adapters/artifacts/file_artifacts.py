@@ -8,7 +8,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trimtab.adapters.artifacts import release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob, sync_folder
+from trimtab.adapters.artifacts.locking import locked
 from trimtab.adapters.artifacts.workspace import Found, sort_into_parts
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest, is_digest, short
@@ -142,7 +143,7 @@ class FileArtifacts:
         with self._shared():
             entries = self._entries(release, self._manifest(release))
             folder = self.folder(release)
-            with _lock(self._releases / f".{folder.name}.lock", fcntl.LOCK_EX):
+            with locked(self._releases / f".{folder.name}.lock", fcntl.LOCK_EX):
                 try:
                     if folder.is_dir():
                         release_folder.mend(folder, entries, self._blobs)
@@ -198,18 +199,7 @@ class FileArtifacts:
     def _locked(self, kind: int) -> contextlib.AbstractContextManager[None]:
         for folder in (self._home / "blobs", self._temporary, self._manifests, self._releases):
             folder.mkdir(parents=True, exist_ok=True)
-        return _lock(self._home / "lock", kind)
-
-
-@contextlib.contextmanager
-def _lock(path: Path, kind: int) -> Iterator[None]:
-    """Hold a file's lock; the kernel lets go of it when the process dies."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, kind)
-        yield
-    finally:
-        os.close(handle)
+        return locked(self._home / "lock", kind)
 
 
 def _hex(release: Digest) -> str:

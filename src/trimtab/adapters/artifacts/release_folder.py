@@ -1,4 +1,4 @@
-"""A release's files on disk, read-only, compared with what they should be to the last byte."""
+"""A tree's files on disk, compared with what they should be to the last byte; a release's are read-only."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from trimtab.adapters.artifacts.blobs import Blobs, file_digest
 from trimtab.core.model.release import digest_of
 from trimtab.core.model.tree import TreeEntry
 
-_MODES = {"644": 0o444, "755": 0o555}
-_FOLDER_MODE = 0o555
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """The permissions of a tree's files, executable or not, and of its folders."""
+
+    plain: int
+    executable: int
+    folder: int
+
+    def of(self, entry: TreeEntry) -> int:
+        return self.executable if entry.mode == "755" else self.plain
 
 
-def mend(folder: Path, entries: Sequence[TreeEntry], blobs: Blobs) -> bool:
+READ_ONLY = Modes(0o444, 0o555, 0o555)
+WRITABLE = Modes(0o644, 0o755, 0o755)
+
+
+def mend(folder: Path, entries: Sequence[TreeEntry], blobs: Blobs, modes: Modes = READ_ONLY) -> bool:
     """Make the folder hold exactly `entries`; whether anything had to be done.
 
     What is wrong is replaced file by file, so that instances that run in the folder keep it. Raises `DamagedBlob`.
     """
     wanted = {entry.path: entry for entry in entries}
     folders = {"."} | {str(parent) for path in wanted for parent in PurePosixPath(path).parents}
-    extra, good, closed = _compare(folder, wanted, folders)
+    extra, good, closed = _compare(folder, wanted, folders, modes)
     if not extra and len(good) == len(wanted) and closed == folders:
         return False
     for path in sorted(folders & _folders_in(folder)):
@@ -34,10 +48,10 @@ def mend(folder: Path, entries: Sequence[TreeEntry], blobs: Blobs) -> bool:
         for path in sorted(folders):
             (folder / path).mkdir(exist_ok=True)
         for path in sorted(wanted.keys() - good):
-            _write(folder / path, wanted[path], blobs)
+            _write(folder / path, wanted[path], blobs, modes)
     finally:
         for path in folders & _folders_in(folder):
-            (folder / path).chmod(_FOLDER_MODE)
+            (folder / path).chmod(modes.folder)
     return True
 
 
@@ -55,18 +69,20 @@ def remove(path: Path) -> int:
     return size_bytes
 
 
-def _compare(folder: Path, wanted: dict[str, TreeEntry], folders: set[str]) -> tuple[list[str], set[str], set[str]]:
-    """What does not belong there, the entries that are as they should be, and the folders that are read-only."""
+def _compare(
+    folder: Path, wanted: dict[str, TreeEntry], folders: set[str], modes: Modes
+) -> tuple[list[str], set[str], set[str]]:
+    """What does not belong there, the entries that are as they should be, and the folders whose permissions are."""
     extra, good, closed = [], set(), set()
     for path, status in _walk(folder):
         if stat.S_ISDIR(status.st_mode):
             if path not in folders:
                 extra.append(path)
-            elif stat.S_IMODE(status.st_mode) == _FOLDER_MODE:
+            elif stat.S_IMODE(status.st_mode) == modes.folder:
                 closed.add(path)
         elif path not in wanted:
             extra.append(path)
-        elif _is_good(folder / path, status, wanted[path]):
+        elif _is_good(folder / path, status, wanted[path], modes):
             good.add(path)
     # Only the outermost: what is in a folder goes with it.
     return [path for path in extra if str(PurePosixPath(path).parent) in folders], good, closed
@@ -90,22 +106,22 @@ def _folders_in(folder: Path) -> set[str]:
     return {path for path, status in _walk(folder) if stat.S_ISDIR(status.st_mode)}
 
 
-def _is_good(path: Path, status: os.stat_result, entry: TreeEntry) -> bool:
+def _is_good(path: Path, status: os.stat_result, entry: TreeEntry, modes: Modes) -> bool:
     if entry.mode == "link":
         return stat.S_ISLNK(status.st_mode) and digest_of(os.fsencode(os.readlink(path))) == entry.digest
     return (
         stat.S_ISREG(status.st_mode)
-        and stat.S_IMODE(status.st_mode) == _MODES[entry.mode]
+        and stat.S_IMODE(status.st_mode) == modes.of(entry)
         and status.st_size == entry.size_bytes
         and file_digest(path) == entry.digest
     )
 
 
-def _write(path: Path, entry: TreeEntry, blobs: Blobs) -> None:
+def _write(path: Path, entry: TreeEntry, blobs: Blobs, modes: Modes) -> None:
     new = path.with_name(f".{path.name[:200]}.trimtab-new")
     new.unlink(missing_ok=True)
     if entry.mode == "link":
         new.symlink_to(os.fsdecode(blobs.read(entry.digest)))
     else:
-        blobs.copy(entry.digest, new, _MODES[entry.mode])
+        blobs.copy(entry.digest, new, modes.of(entry))
     new.replace(path)

@@ -47,6 +47,13 @@ def sort_into_parts(
     return {part: tuple(found[path] for path in sorted(found)) for part, found in sorted_out.items()}
 
 
+def everything_in(folder: Path) -> Iterator[Found]:
+    """Every file and link below a folder, whatever Git knows of it. Raises `TrimtabError` (`part-refused`)."""
+    root = os.path.realpath(folder)
+    for path in sorted(_below(folder, folder)):
+        yield _examine(root, "outputs", path)
+
+
 def _paths_of(workspace: Path, part: str, named: str, tracked: Sequence[str]) -> Iterator[str]:
     if named == ALL_TRACKED:
         for path in tracked:
@@ -60,6 +67,11 @@ def _paths_of(workspace: Path, part: str, named: str, tracked: Sequence[str]) ->
     if top.is_symlink() or not top.is_dir():
         yield named
         return
+    yield from _below(workspace, top)
+
+
+def _below(workspace: Path, top: Path) -> Iterator[str]:
+    """The paths of all files and links below `top`, as `workspace` sees them."""
     for folder, folders, files in os.walk(top):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):

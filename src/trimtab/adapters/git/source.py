@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import Awaitable
@@ -13,6 +14,7 @@ from trimtab.adapters.git.layout import STATE, app_path, repository_names
 from trimtab.adapters.git.repository import Repository, create, is_id
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import Change
+from trimtab.core.model.pipeline import InputFile
 
 _FIELDS = "%H%x00%an%x00%ct%x00%s"
 _REF_FIELDS = "%(refname)%00%(objectname)%00%(authorname)%00%(committerdate:unix)%00%(contents:subject)"
@@ -25,7 +27,7 @@ class GitSource:
     """`Source` on bare repositories `HOME/APP.git`.
 
     A command that does nothing for `timeout_s` seconds is given up. A commit with submodules is refused at `checkout`
-    and `tracked`: Trimtab has no copy of their contents.
+    and `files`: Trimtab has no copy of their contents.
     """
 
     def __init__(self, home: Path, timeout_s: float = 30.0) -> None:
@@ -77,8 +79,16 @@ class GitSource:
             await repository.require_commit(commit)
         return content
 
-    async def tracked(self, app: str, commit: str) -> tuple[str, ...]:
-        return await _tracked(self._repository(app), commit)
+    async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
+        return await _files(self._repository(app), commit)
+
+    async def changed(self, app: str, base: str, commit: str) -> tuple[str, ...] | None:
+        repository = self._repository(app)
+        await repository.require_commit(commit)
+        if not await repository.has_commit(base):
+            return None
+        answer = await repository.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", base, commit)
+        return tuple(sorted(os.fsdecode(path) for path in answer.stdout.split(b"\0")[:-1]))
 
     async def checkout(self, app: str, commit: str, into: Path) -> None:
         repository = self._repository(app)
@@ -90,7 +100,7 @@ class GitSource:
         try:
             half_written.mkdir(parents=True)
             await _both(
-                _tracked(repository, commit),
+                _files(repository, commit),
                 repository.git(
                     f"--work-tree={half_written}",
                     *("read-tree", "--reset", "-u", f"{commit}^{{tree}}"),
@@ -125,7 +135,7 @@ async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:
             raise outcome
 
 
-async def _tracked(repository: Repository, commit: str) -> tuple[str, ...]:
+async def _files(repository: Repository, commit: str) -> tuple[InputFile, ...]:
     if not is_id(commit):
         await repository.require_commit(commit)
     try:
@@ -133,7 +143,7 @@ async def _tracked(repository: Repository, commit: str) -> tuple[str, ...]:
     except TrimtabError:
         await repository.require_commit(commit)
         raise
-    paths = []
+    files = []
     for row in listing.split(b"\0")[:-1]:
         kind, _, name = row.partition(b"\t")
         path = name.decode("utf-8", "surrogateescape")
@@ -144,8 +154,9 @@ async def _tracked(repository: Repository, commit: str) -> tuple[str, ...]:
                 "commit its files instead, or install it as a package in a pipeline step",
                 f"{repository.path.name} at {commit[:12]}",
             )
-        paths.append(path)
-    return tuple(sorted(paths))
+        mode, _, content = kind.decode().split(" ")
+        files.append(InputFile(path, mode, content))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _has_files(folder: Path) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import ArmId, Digest
-from trimtab.core.model.specification import Specification, StepSpec
+from trimtab.core.model.pipeline import StepSpec
+from trimtab.core.model.specification import Specification
 from trimtab.core.model.strategy import GateSpec, MirrorSpec, Segment
 
 
@@ -21,21 +22,64 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class ReadSpecification(Action):
-    """Read and compile `trimtab.yaml` of a commit. -> SpecificationRead | SpecificationRefused"""
+    """Read and compile `trimtab.yaml` of a commit, and see which steps its change concerns.
+    -> SpecificationRead | SpecificationRefused"""
 
     app: str
     commit: str
+    base: str | None = None
+    """The commit that the change is compared with; None: every step is concerned."""
+    branch: str = ""
+    """That it is on; for a pull request, that it wants to be merged into."""
+    is_pull_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpSteps(Action):
+    """Find out which steps need not run, because what they would give is known. -> StepsLookedUp"""
+
+    app: str
+    run: int
+    commit: str
+    steps: tuple[StepSpec, ...]
+    """In the order of their needs; those that are no part of the run are left out."""
+    scopes: tuple[str, ...] = ()
+    again_of: int | None = None
+    fresh: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StartStep(Action):
-    """Start a pipeline step in the run's workspace. -> StepStarted"""
+    """Start a step in a workspace of its own, unless what it would give is known. -> StepStarted | StepTaken"""
 
     app: str
     run: int
     commit: str
     step: StepSpec
     attempt: int
+    layers: tuple[Digest, ...] = ()
+    """The outputs of all steps that it needs, those that were there first before the others."""
+    scopes: tuple[str, ...] = ()
+    """Where in the cache it is looked for; empty: nowhere."""
+    trusted: bool = True
+    """Whether the commit may be given secrets."""
+    fresh: bool = False
+    """Whether it runs whatever is in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepStep(Action):
+    """Keep the outputs of a step that has passed, and remember what it gave. -> StepKept"""
+
+    app: str
+    run: int
+    step: StepSpec
+    attempt: int
+    process: str
+    duration_s: float
+    key: str = ""
+    scope: str | None = None
+    """Where in the cache it is kept; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +98,13 @@ class CutRelease(Action):
     run: int
     change: Change
     specification: Specification
+    layers: tuple[Digest, ...] = ()
+    """The outputs of all steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanWorkspace(Action):
-    """Remove the run's workspace; its logs stay. -> ActionDone"""
+    """Remove the run's workspaces; its logs stay. -> ActionDone"""
 
     app: str
     run: int

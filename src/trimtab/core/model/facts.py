@@ -12,11 +12,13 @@ from typing import Literal
 
 from trimtab.core.errors import Problem
 from trimtab.core.model.identity import Digest, ObjectId
+from trimtab.core.model.pipeline import PendingPolicy, StepResult
 from trimtab.core.model.release import Part
 from trimtab.core.model.specification import Specification
 
 StepOutcome = Literal["passed", "failed", "timed_out", "cancelled", "lost"]
-RunOutcome = Literal["passed", "failed", "invalid", "superseded", "cancelled"]
+RunOutcome = Literal["passed", "failed", "invalid", "superseded", "cancelled", "lost"]
+"""``lost``: it could not go on for a reason that is not the change's, such as a machine that broke down."""
 RolloutOutcome = Literal["promoted", "rolled_back", "aborted", "superseded", "failed"]
 VerdictName = Literal["PASS", "FAIL", "INSUFFICIENT", "INVALID"]
 """``INVALID``: the evidence itself cannot be trusted, since the arms did not get the shares they should have got."""
@@ -87,6 +89,12 @@ class RunRequested(Fact):
     run: int
     change: Change
     pull_request: PullRequest | None = None
+    base: str | None = None
+    """The commit that the change is compared with, to see which steps it concerns."""
+    again_of: int | None = None
+    """The run of the same change whose results this one takes over..."""
+    fresh: tuple[str, ...] = ()
+    """...but for these steps and those that need them."""
 
 
 # --- the run -------------------------------------------------------------------------------------------------------
@@ -95,6 +103,8 @@ class RunRequested(Fact):
 @dataclass(frozen=True, slots=True)
 class SpecificationRead(Fact):
     specification: Specification
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """The steps that the change does not concern, with why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +113,37 @@ class SpecificationRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class StepsLookedUp(Fact):
+    """Which steps need not run: what they gave to an earlier run stands for what they would give now."""
+
+    taken: Mapping[str, StepResult]
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted(Fact):
     step: str
     attempt: int
     process: str
     """The name of the supervised process; its log can be read by this name."""
+    key: str = ""
+    """What its outcome is known by in the cache; empty: it is not kept there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken(Fact):
+    """The step need not run, as in `StepsLookedUp`; found when it was about to start."""
+
+    step: str
+    result: StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class StepKept(Fact):
+    """The outputs of a step that passed are kept."""
+
+    step: str
+    attempt: int
+    outputs: Digest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +154,34 @@ class StepFinished(Fact):
     exit_code: int | None
     duration_s: float
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAsked(Fact):
+    """A step waits for its turn in its concurrency group. Recorded for the group."""
+
+    run: int
+    step: str
+    pending: PendingPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class TurnGiven(Fact):
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReturned(Fact):
+    run: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRefused(Fact):
+    """The step will not have its turn: run `by` is newer, and only the newest was to wait."""
+
+    step: str
+    by: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ ArmId = str
 own, maybe with other environment variables."""
 
 ObjectId = str
-"""``app/shop``, ``run/shop/12``, ``env/shop/production``, ``rollout/shop/production/3``."""
+"""``app/shop``, ``run/shop/12``, ``turn/shop/database``, ``env/shop/production``, ``rollout/shop/production/3``."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -81,6 +81,10 @@ def run_object(app: str, number: int) -> ObjectId:
 
 def rollout_object(environment: EnvironmentId, number: int) -> ObjectId:
     return f"rollout/{environment}/{number}"
+
+
+def turn_object(app: str, group: str) -> ObjectId:
+    return f"turn/{app}/{group}"
 
 
 def kind_of(object_id: ObjectId) -> str:

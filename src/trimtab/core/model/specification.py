@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from trimtab.core.model.pipeline import StepSpec as StepSpec
 from trimtab.core.model.strategy import StrategySpec
 
 NewerPolicy = Literal["latest", "queue", "cancel"]
@@ -16,18 +17,6 @@ NewerPolicy = Literal["latest", "queue", "cancel"]
 """
 
 LatencyMeasure = Literal["total", "first_byte"]
-
-
-@dataclass(frozen=True, slots=True)
-class StepSpec:
-    """One pipeline step: a shell command in the commit's files."""
-
-    name: str
-    run: str
-    needs: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    timeout_s: float = 600.0
-    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +211,8 @@ class Specification:
     steps: tuple[StepSpec, ...] = ()
     release: ReleaseSpec = field(default_factory=ReleaseSpec)
     on_newer_change: NewerPolicy = "latest"
+    parallel: int = 0
+    """How many steps of a run run side by side; 0: as many as the machine has processors."""
 
     def environment(self, name: str) -> EnvironmentSpec | None:
         return next((spec for spec in self.environments if spec.name == name), None)

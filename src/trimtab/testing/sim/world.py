@@ -22,12 +22,16 @@ from trimtab.core.model.specification import Specification, WindowSpec
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
-from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
+from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 from trimtab.testing.memory_measurements import MemoryMeasurements
+from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
+from trimtab.testing.memory_step_cache import MemoryStepCache
+from trimtab.testing.memory_workspaces import MemoryWorkspaces
 from trimtab.testing.sim import promises
 from trimtab.testing.sim.changes import Push
 from trimtab.testing.sim.controller import Life, Machine
@@ -97,6 +101,7 @@ class Ports:
         return {
             "app": Applications(self.source),
             "run": Runs(self.processes),
+            "turn": Turns(),
             "env": Environments(
                 self.state_repository, self.artifacts, self.gateway, self.runtime, self.metrics, AlwaysOpen()
             ),
@@ -123,6 +128,8 @@ class World:
         self.processes = self.sight.processes = TrueProcesses(self.clock, folder / "logs")
         self.artifacts = self.sight.artifacts = TrueArtifacts(folder / "artifacts")
         self.source = MemorySource()
+        self.workspaces = MemoryWorkspaces(folder / "workspaces")
+        self.step_cache = MemoryStepCache(folder / "cache")
         self.measurements = MemoryMeasurements(self.clock)
         self.specifications: dict[str, Specification] = {}
         self.pushed: list[Push] = []
@@ -156,14 +163,24 @@ class World:
             clock=life,
             traffic=ports.gateway,
             kinds={name: Noted(kind, newest) for name, kind in ports.kinds(store).items()},
-            handlers={**self._pipeline(ports).handlers(), **self._delivery(ports, life, store).handlers()},
+            handlers={**self._pipeline(ports, store).handlers(), **self._delivery(ports, life, store).handlers()},
             owner=owner,
             lead=Lead("gateway/sim", store, ports.gateway, life, owner) if self.plan.led else None,
             sharing=Sharing(store, Controller(owner, url="", version="", host="", home="", pid=0, started_at=0.0)),
         )
 
-    def _pipeline(self, ports: Ports) -> Pipeline:
-        return Pipeline(ports.source, ports.processes, ports.artifacts, self._compile, self.folder / "workspaces", {})
+    def _pipeline(self, ports: Ports, store: Any) -> Pipeline:
+        steps = Steps(
+            source=ports.source,
+            processes=ports.processes,
+            workspaces=self.workspaces,
+            cache=self.step_cache,
+            secrets=MemorySecrets(),
+            folder=self.folder / "runs",
+            env={},
+            earlier=EarlierRuns(store),
+        )
+        return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile)
 
     def _delivery(self, ports: Ports, life: Life, store: Any) -> Delivery:
         return Delivery(

@@ -1,0 +1,105 @@
+"""The cache of steps: the contract on both adapters, and what only the one on disk can show."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from trimtab.adapters.artifacts.step_cache import FileStepCache
+from trimtab.core.model.pipeline import StepResult
+from trimtab.testing.memory_step_cache import MemoryStepCache
+from trimtab.testing.step_cache_contract import CHECKS, KEY, OTHER, StepCacheCheck
+
+
+@dataclass
+class FileLab:
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.bin = self.folder / "bin"
+        self.bin.mkdir(parents=True)
+        self.cache = FileStepCache(self.folder / "cache", str(self.bin))
+
+    def install(self, tool: str, version: str) -> None:
+        program = self.bin / tool
+        program.unlink(missing_ok=True)
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+
+    def damage(self) -> None:
+        for path in (self.folder / "cache").rglob("*"):
+            if path.is_file() and path.parent.parent.name == "blobs":
+                path.chmod(0o644)
+                path.write_bytes(b"x" + path.read_bytes()[1:])
+
+
+@dataclass
+class MemoryLab:
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.cache = MemoryStepCache(self.folder / "trees")
+
+    def install(self, tool: str, version: str) -> None:
+        self.cache.versions[tool] = version
+
+    def damage(self) -> None:
+        for path in (self.folder / "trees").rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.write_bytes(b"x" + path.read_bytes()[1:])
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("lab", [FileLab, MemoryLab])
+async def test_contract(lab: type[FileLab] | type[MemoryLab], check: StepCacheCheck, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    await check(lab(tmp_path / "lab"), tmp_path / "work")
+
+
+def age(home: Path, *names: str) -> None:
+    """Make entries two hours older."""
+    then = time.time() - 7200
+    for entry in (home / "entries").rglob("*"):
+        if entry.name in names or not names:
+            os.utime(entry, (then, then))
+
+
+async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    for key, content in ((KEY, b"1" * 100_000), (OTHER, b"2" * 100_000)):
+        made = tmp_path / content[:1].decode()
+        made.mkdir()
+        (made / "big").write_bytes(content)
+        await cache.keep(key, "branch", StepResult(await cache.put(made), "step/shop/1/build/1", 1.0))
+    age(tmp_path / "cache")
+    assert await cache.find(OTHER, ("branch",)) is not None  # and so it is young again
+    assert await cache.trim(150_000) >= 100_000
+    assert await cache.find(KEY, ("branch",)) is None
+    kept = await cache.find(OTHER, ("branch",))
+    assert kept is not None
+    assert kept.outputs is not None
+    assert (await cache.folder(kept.outputs) / "big").read_bytes() == b"2" * 100_000
+
+
+async def test_a_torn_entry_is_no_result(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    await cache.keep(KEY, "branch", StepResult(None, "step/shop/1/test/1", 1.0))
+    entry = next((tmp_path / "cache/entries").rglob("1111*"))
+    entry.write_text('{"outputs":')
+    assert await cache.find(KEY, ("branch",)) is None
+    await cache.keep(KEY, "branch", StepResult(None, "step/shop/2/test/1", 1.0))
+    assert await cache.find(KEY, ("branch",)) is not None
+
+
+async def test_outputs_may_be_changed_by_steps_that_do_not_run_as_root(tmp_path: Path) -> None:
+    """A layer that is read-only could not even be changed in a copy of it."""
+    cache = FileStepCache(tmp_path / "cache", "")
+    (tmp_path / "made/dist").mkdir(parents=True)
+    (tmp_path / "made/dist/app").write_text("app")
+    folder = await cache.folder(await cache.put(tmp_path / "made"))
+    assert (folder / "dist").stat().st_mode & 0o777 == 0o755
+    assert (folder / "dist/app").stat().st_mode & 0o777 == 0o644
