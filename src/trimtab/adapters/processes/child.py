@@ -10,6 +10,8 @@ from trimtab.adapters.processes.kernel import die_with_parent, see_read_only
 
 UNCONFINED = b"unconfined;"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+_IGNORED = [number for number in _signal.valid_signals() if _signal.getsignal(number) == _signal.SIG_IGN]
+"""Exec ends handlers but not these. Python ignores SIGPIPE, and whoever started the controller may ignore others."""
 _NOT_ON_THIS_ENTRY = (FileNotFoundError, NotADirectoryError)
 
 
@@ -66,12 +68,8 @@ def _become(command: Command, output: int, report: int, supervisor: int) -> None
 
 
 def _reset_signals() -> None:
-    """Ignored signals survive exec; Python ignores SIGPIPE, and whoever started the controller may ignore others."""
-    for number in _signal.valid_signals():
-        try:
-            _signal.signal(number, _signal.SIG_DFL)
-        except (OSError, ValueError):
-            continue
+    for number in _IGNORED:
+        _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -5,29 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import trimtab
 from trimtab.adapters.processes import record
+from trimtab.adapters.processes.interpreter import spawn
+from trimtab.adapters.processes.nursery import Nursery, NurseryUnusable
 from trimtab.ports.processes import ProcessSpec
 
-_PACKAGE_ROOT = str(Path(trimtab.__file__).parents[1])
-# Not `-m`, which imports half the standard library first, and not the file itself, which would be compiled each time.
-_BOOT = (
-    "import sys; sys.path.append(sys.argv[1]); from trimtab.adapters.processes.supervisor import main; "
-    "main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))"
-)
-_NO_SITE = ("-I", "-S", "-X", "utf8")
+_PROGRAM = "trimtab.adapters.processes.supervisor"
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A supervisor that was just started: its process id, and where its events can be read."""
+    """A supervisor that was just started: where its events can be read, and its process id if it is our child."""
 
-    pid: int
     events: int
+    child: int | None
 
 
 def spec_fields(spec: ProcessSpec) -> list[tuple[str, str]]:
@@ -48,7 +42,7 @@ def spec_fields(spec: ProcessSpec) -> list[tuple[str, str]]:
     return fields
 
 
-def launch(folder: Path, spec: ProcessSpec) -> Launched | None:
+def launch(nursery: Nursery, folder: Path, spec: ProcessSpec) -> Launched | None:
     """Write the spec and start its supervisor. None when someone else is at it. Raises OSError and ValueError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     opened: list[int] = []
@@ -67,11 +61,11 @@ def launch(folder: Path, spec: ProcessSpec) -> Launched | None:
         opened.append(events)
         reader = open_events(folder)
         try:
-            pid = _spawn(folder, lock, events)
+            child = _begin(nursery, folder, (lock, events))
         except OSError:
             os.close(reader)
             raise
-        return Launched(pid, reader)
+        return Launched(reader, child)
     finally:
         for descriptor in opened:
             os.close(descriptor)
@@ -114,29 +108,13 @@ def signal_supervisor(folder: Path, pid: int, number: signal.Signals) -> None:
         os.close(handle)
 
 
-def _spawn(folder: Path, lock: int, events: int) -> int:
-    """The supervisor in a session of its own: no terminal, and no signal to the controller's group, reaches it.
+def _begin(nursery: Nursery, folder: Path, descriptors: tuple[int, ...]) -> int | None:
+    """A supervisor for the folder, forked or, should that fail, started. Its process id if it is to be waited for.
 
     The open lock is handed over, so there is no moment in which the record looks abandoned.
     """
-    errors = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, *_NO_SITE, "-c", _BOOT, _PACKAGE_ROOT, str(folder), str(lock), str(events)],
-        _environment(),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, str(folder / record.ERRORS), errors, 0o600),
-            (os.POSIX_SPAWN_DUP2, lock, lock),
-            (os.POSIX_SPAWN_DUP2, events, events),
-        ],
-        setsid=True,
-        setsigmask=(),
-        setsigdef=(signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT),
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Only what an interpreter may need to find its own libraries."""
-    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    try:
+        nursery.fork(folder, descriptors)
+    except NurseryUnusable:
+        return spawn(_PROGRAM, (str(folder), *descriptors), descriptors, str(folder / record.ERRORS))
+    return None

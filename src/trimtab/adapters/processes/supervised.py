@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.launch import Launched, is_alive, launch, open_events, signal_supervisor
+from trimtab.adapters.processes.nursery import Nursery
 from trimtab.adapters.processes.status import LIVE_PHASES, status_of
 from trimtab.adapters.processes.supervisor import boot_id
 from trimtab.adapters.processes.usage import Usage, members, usage_by_session
@@ -41,6 +42,7 @@ class SupervisedProcesses:
         self._watches: dict[str, _Watch] = {}
         self._callbacks: list[Callable[[str], None]] = []
         self._adopted = False
+        self._nursery = Nursery()
 
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
         self._adopt()
@@ -53,7 +55,8 @@ class SupervisedProcesses:
                     raise _supervisor_failed(spec.name, folder)
                 launched = self._launch(folder, spec)
             elif state["phase"] != "starting":
-                return self._statuses({spec.name: state})[0]
+                # What has just begun has used nothing yet that would be worth looking for.
+                return self._statuses({spec.name: state}, with_usage=launched is None)[0]
             await self._change(spec.name)
 
     async def status(self, name: str) -> ProcessStatus | None:
@@ -104,6 +107,7 @@ class SupervisedProcesses:
         for watch in self._watches.values():
             watch.close()
         self._watches.clear()
+        self._nursery.close()
 
     # --- records -----------------------------------------------------------------------------------------------------
 
@@ -136,9 +140,9 @@ class SupervisedProcesses:
         state = dict(fields)
         return _lose(folder, state) if state["phase"] in LIVE_PHASES else state
 
-    def _statuses(self, states: Mapping[str, State]) -> tuple[ProcessStatus, ...]:
+    def _statuses(self, states: Mapping[str, State], *, with_usage: bool = True) -> tuple[ProcessStatus, ...]:
         supervisors = {int(state["supervisor"]) for state in states.values() if state["phase"] == "running"}
-        usage = usage_by_session(supervisors) if supervisors else {}
+        usage = usage_by_session(supervisors) if supervisors and with_usage else {}
         statuses = []
         for name, state in states.items():
             # Reversed, so that of the repeated fields the first remains.
@@ -153,7 +157,7 @@ class SupervisedProcesses:
 
     def _launch(self, folder: Path, spec: ProcessSpec) -> Launched | None:
         try:
-            launched = launch(folder, spec)
+            launched = launch(self._nursery, folder, spec)
         except (OSError, ValueError) as error:
             raise failure(
                 "process-not-started",
@@ -162,7 +166,7 @@ class SupervisedProcesses:
                 spec.name,
             ) from error
         if launched is not None:
-            self._watch(spec.name, launched.events, launched.pid)
+            self._watch(spec.name, launched.events, launched.child)
         return launched
 
     def _adopt(self) -> None:

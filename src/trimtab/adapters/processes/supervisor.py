@@ -1,16 +1,17 @@
 """The program that looks after one process: captures its output, restarts it, ends it in time, records its end.
 
-It is a program of its own so that it outlives the controller, and it starts in some 15 ms because a pipeline step waits
-for it: standard library only, and of that only what is cheap to import. The controller starts it with the lock of the
-record's folder already held; see `record` for the folder. SIGTERM means: end the process, then yourself. If the
-supervisor is killed, the kernel kills its process. If the record is removed, the process is ended: nobody could ever
-find it again.
+It is a process of its own so that it outlives the controller. A nursery forks it (`forker`) or, where there is none, an
+interpreter is started for it in some 15 ms, for which a pipeline step waits: standard library only, and of that only
+what is cheap to import. It is started with the lock of the record's folder already held; see `record` for the folder.
+SIGTERM means: end the process, then yourself. If the supervisor is killed, the kernel kills its process. If the record
+is removed, the process is ended: nobody could ever find it again.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import os
+import resource  # noqa: F401  (wait4 imports it: better before a nursery forks than in each supervisor)
 import select
 import time
 
@@ -38,7 +39,7 @@ class Supervisor:
     """One process from its start to its end."""
 
     def __init__(self, folder: str, events: int) -> None:
-        self._state_path = os.path.join(folder, record.STATE)
+        self._journal = record.Journal(os.path.join(folder, record.STATE))
         self._spec_path = os.path.join(folder, record.SPEC)
         self._events = events
         fields = record.read_fields(self._spec_path) or []
@@ -196,8 +197,9 @@ class Supervisor:
     def _record(self, phase: str, *, durable: bool = False) -> None:
         self._state["phase"] = phase
         try:
-            record.write_fields(self._state_path, self._state.items(), durable=durable)
-            os.write(self._events, b".")
+            self._journal.write(self._state.items(), durable=durable)
+            if phase != "starting":  # of which nobody needs to hear
+                os.write(self._events, b".")
         except OSError:
             # The disk is full, the record was removed, or nobody has read events for long: the process goes on.
             return
@@ -213,6 +215,16 @@ def boot_id() -> str:
 
 
 def _children_of(parent: int) -> list[int]:
+    """Of a process with one thread. One may be missed while another ends: ask until there are none."""
+    try:
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return _children_by_looking_at_all(parent)
+
+
+def _children_by_looking_at_all(parent: int) -> list[int]:
+    """For kernels that were built without lists of children."""
     children = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -235,7 +247,7 @@ def _signal_if_there(send: Callable[[int, int], None], target: int, number: int)
         return
 
 
-def _close_all_but(*kept: int) -> None:
+def close_all_but(*kept: int) -> None:
     """A library in the controller may have left descriptors open to its children; a socket would be held for days."""
     first = 3
     for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
@@ -247,7 +259,7 @@ def main(folder: str, lock: int, events: int) -> None:
     """Look after the process that the folder's spec describes. `lock` and `events` are inherited, open descriptors."""
     for descriptor in (lock, events):
         os.set_inheritable(descriptor, False)
-    _close_all_but(lock, events)
+    close_all_but(lock, events)
     kernel.set_name(b"trimtab-super")
     kernel.adopt_orphans()
     Supervisor(folder, events).run()
