@@ -140,3 +140,17 @@ def test_a_cancelled_run_stops_its_steps_and_releases_nothing() -> None:
     assert play.finish[0].outcome == "superseded"
     play.see(f.ReleaseCut(RELEASE, 1, CHANGE.commit, {}))
     assert not any(isinstance(fact, f.ReleaseOffered) for fact, _, _ in play.said)
+
+
+def test_a_pull_request_deploys_nothing() -> None:
+    play = Play(DIAMOND[:1])
+    play.see(f.RunRequested(1, CHANGE, f.PullRequest(7, "main")))
+    production = EnvironmentSpec("production", 8080)
+    play.see(f.SpecificationRead(Specification("shop", ServiceSpec("serve"), (production,), play.steps)))
+    assert not any(isinstance(fact, f.SpecificationRead) for fact, _, _ in play.said)
+    play.end("lint")
+    assert "release" not in play.todo
+    assert play.finish == (
+        f.RunFinished(1, "passed", None, 0.0),
+        "all steps passed; pull request 7 is deployed once it is merged",
+    )

@@ -11,6 +11,7 @@ from trimtab.core.model.decision import Decision, Emit, Todo
 from trimtab.core.model.facts import (
     ActionFailed,
     Change,
+    PullRequest,
     Recorded,
     ReleaseCut,
     ReleaseOffered,
@@ -51,6 +52,8 @@ class RunState:
     started_at: float = 0.0
     specification: Specification | None = None
     steps: Mapping[str, StepState] = field(default_factory=dict)
+    pull_request: PullRequest | None = None
+    """What the run is of, if it is not of the deployed branch: then nothing is released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,14 @@ class _Work:
         if self.state.phase == "finished":
             return
         match recorded.fact:
-            case RunRequested(change=change):
-                self.state = replace(self.state, change=change, started_at=self.now)
+            case RunRequested(change=change, pull_request=pull_request):
+                self.state = replace(self.state, change=change, started_at=self.now, pull_request=pull_request)
                 self.todo.append(Todo("specification", ReadSpecification(self.state.app, change.commit)))
             case SpecificationRead(specification=specification) as fact:
                 steps = {step.name: StepState() for step in specification.steps}
                 self.state = replace(self.state, phase="running", specification=specification, steps=steps)
-                self.emit.append(Emit(fact, object=app_object(self.state.app)))
+                if self.state.pull_request is None:  # what a pull request asks for is not in force before it is merged
+                    self.emit.append(Emit(fact, object=app_object(self.state.app)))
             case SpecificationRefused(problems=problems):
                 said = "; ".join(str(problem) for problem in problems)
                 self.finish("invalid", f"{count(len(problems), 'problem')} in trimtab.yaml: {said}")
@@ -199,6 +203,8 @@ class _Work:
                 if step.status == "waiting":
                     self.set_step(name, status="skipped")
             self.finish("failed", f"{' and '.join(failed)} failed, so nothing was released")
+        elif self.state.pull_request is not None:
+            self.finish("passed", f"all steps passed; {self.state.pull_request} is deployed once it is merged")
         else:
             self.state = replace(self.state, phase="cutting")
             cut = CutRelease(self.state.app, self.state.number, change, specification)
