@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from trimtab.core.model.facts import PullRequest
-from trimtab.core.model.forge import ForgeSpec
+from trimtab.core.model.forge import ForgeKind, ForgeSpec
 
 CONTEXT = "trimtab"
 """The name of our commit statuses."""
@@ -62,18 +62,23 @@ class ForgeEvent:
     """The same when the forge sends the same message again."""
     said: str
     """The event in a few words: ``pull request 7 opened``."""
-    branch: str = ""
-    """That was pushed to."""
+    branches: tuple[str, ...] = ()
+    """That were pushed to."""
     pull: OpenPull | None = None
 
 
 class Forges(Protocol):
-    """All forges. Reading a webhook and the three that answer at once are pure.
+    """All forges. What is not awaited is pure.
 
     What asks a forge raises `TrimtabError`: `forge-token` (the token is missing, wrong, or may not do that),
     `forge-missing` (no such repository or pull request, or the token may not see it), `forge-refused`,
     `forge-answer` (something that is no answer), `forge-unreachable`.
     """
+
+    def spec(self, kind: ForgeKind, repository: str, api_url: str | None) -> ForgeSpec:
+        """What people enter, made whole: with the address that everybody's forge of this kind has, if none is given.
+        Raises `TrimtabError` (`forge-address`)."""
+        ...
 
     def read_webhook(
         self, forge: ForgeSpec, secret: str, headers: Mapping[str, str], body: bytes, now: float
