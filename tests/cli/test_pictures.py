@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.cli.scenario import APP, board, play, status
+from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, play, status
 from trimtab import __version__
 from trimtab.app.doctor import backup, controller, disk, gateway
 from trimtab.cli.pictures.backup import backup_picture
@@ -25,6 +25,7 @@ from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollou
 from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
 from trimtab.core.errors import Problem
+from trimtab.core.model import facts as f
 from trimtab.core.model.identity import EnvironmentId
 from trimtab.ports.processes import ProcessStatus
 from trimtab.views.backups import BackupView
@@ -40,6 +41,31 @@ PRODUCTION = EnvironmentId(APP, "production")
 ENTRIES = tuple(entry(recorded) for recorded in SCENE.facts if not is_routine(recorded.kind, recorded.object))
 
 Draw = Callable[[int], RenderableType]
+
+
+def with_pull_requests() -> Scenario:
+    """The scene with the run of a fork's pull request, and of a branch that was pushed to be tried."""
+    scene = play()
+    asked = (
+        f.PullRequest(7, "main", "https://github.com/org/shop/pull/7", "Answer in verse", from_fork=True),
+        f.PullRequest(0, "main", name="shorter"),
+    )
+    for request in asked:
+        scene.runs += 1
+        place, change = f"run/{APP}/{scene.runs}", f.Change("7" * 40, request.branch, "mo", "Rhyme", scene.now)
+        scene.add(place, f.RunRequested(scene.runs, change, request), f"{request} by mo is at 77777777: Rhyme")
+        scene.add(place, f.SpecificationRead(SPECIFICATION))
+        scene.step("lint", 0.4)
+    passed = f.RunFinished(scene.runs, "passed", None, 2.0)
+    scene.add(f"run/{APP}/{scene.runs}", passed, "all steps passed; pr/shorter is deployed once it is merged")
+    return scene
+
+
+ASKED = with_pull_requests()
+
+
+def a_run_of_a_pull_request() -> RunView:
+    return board(ASKED.facts).runs(APP)[1]
 
 
 def a_run(number: int) -> RunView:
@@ -100,6 +126,9 @@ PICTURES: dict[str, Draw] = {
     "runs": lambda _: runs_table(BOARD.runs(APP), NOW),
     "run-passed": lambda _: run_picture(a_run(5), NOW),
     "run-failed": lambda _: run_picture(a_run(3), NOW),
+    "pull-request": lambda _: run_picture(a_run_of_a_pull_request(), NOW),
+    "pull-request-runs": lambda _: runs_table(board(ASKED.facts).runs(APP), NOW),
+    "pull-request-status": lambda width: status_picture(status(ASKED), NOW, width),
     "releases": lambda _: releases_table(BOARD.releases(APP), NOW),
     "metrics": lambda _: metrics_picture(the_metrics()),
     "rollouts": lambda _: rollouts_table(BOARD.rollouts(PRODUCTION), NOW),

@@ -353,3 +353,15 @@ def test_a_run_whose_turn_is_refused_is_superseded() -> None:
     fact, reason = play.finish
     assert fact.outcome == "superseded"
     assert "run 2" in reason
+
+
+def test_a_pull_request_deploys_nothing() -> None:
+    play = Play(DIAMOND[:1])
+    play.begin(asked=f.RunRequested(1, CHANGE, f.PullRequest(7, "main")))
+    assert not any(isinstance(fact, f.SpecificationRead) for fact, _, _ in play.said)
+    play.end("lint")
+    assert "release" not in play.todo
+    assert play.finish == (
+        f.RunFinished(1, "passed", None, 0.0),
+        "all steps passed; pull request 7 is deployed once it is merged",
+    )

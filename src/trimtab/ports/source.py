@@ -32,6 +32,11 @@ class Source(Protocol):
         """The newest commit of the branch; None when there is none."""
         ...
 
+    async def heads(self, app: str, prefix: str) -> tuple[Change, ...]:
+        """The newest commits of all branches below `prefix` (``pr/``), sorted by branch. Asked all the time, so it
+        costs next to nothing where there are none."""
+        ...
+
     async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
         """First-parent commits of `branch` after `after` up to and with `until`, oldest first; only `until` itself when
         `after` is None or a commit that is not known."""
@@ -54,8 +59,9 @@ class Source(Protocol):
         """The paths that differ between the two commits, sorted; None when `base` is not known here any more."""
         ...
 
-    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
-        """Bring the branch of another repository here (polling), also when it was rewritten there; the new head."""
+    async def fetch(self, app: str, url: str, branch: str, ref: str | None = None) -> Change | None:
+        """Bring the branch of another repository here (polling), also when it was rewritten there; the new head.
+        `ref`: bring this ref (``refs/pull/7/head``) here as `branch`."""
         ...
 
 

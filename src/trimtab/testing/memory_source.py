@@ -84,7 +84,17 @@ class MemorySource:
         await self.faults.here("head")
         repository = self._repository(app)
         name = repository.branches.get(branch)
-        return repository.commits[name].change if name else None
+        return replace(repository.commits[name].change, branch=branch) if name else None
+
+    async def heads(self, app: str, prefix: str) -> tuple[Change, ...]:
+        await self.faults.here("heads")
+        repository = self._repository(app)
+        names = sorted(name for name in repository.branches if name.startswith(f"{prefix.strip('/')}/"))
+        return tuple(replace(repository.commits[repository.branches[name]].change, branch=name) for name in names)
+
+    def close_branch(self, app: str, branch: str) -> None:
+        """The branch is removed."""
+        del self._repositories[app].branches[branch]
 
     async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
         await self.faults.here("changes")
@@ -127,16 +137,17 @@ class MemorySource:
         before = self._commit(app, base).files
         return tuple(sorted(path for path in {**before, **after} if before.get(path) != after.get(path)))
 
-    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
+    async def fetch(self, app: str, url: str, branch: str, ref: str | None = None) -> Change | None:
         await self.faults.here("fetch")
+        there = branch if ref is None else ref.removeprefix("refs/heads/")
         repository = self._repository(app)
         other = self._repositories.get(url.removeprefix("memory:"))
         if other is None:
             raise failure("git-remote-unreachable", f"{url} cannot be reached", "see whether it is right", app)
-        if branch not in other.branches:
-            raise failure("git-branch-missing", f"{url} has no branch `{branch}`", "see its name", app)
+        if there not in other.branches:
+            raise failure("git-branch-missing", f"{url} has no branch `{there}`", "see its name", app)
         repository.commits |= other.commits
-        repository.branches[branch] = other.branches[branch]
+        repository.branches[branch] = other.branches[there]
         return await self.head(app, branch)
 
     def _repository(self, app: str) -> _Repository:

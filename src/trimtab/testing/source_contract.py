@@ -203,6 +203,32 @@ async def check_fetch_brings_the_branch(lab: SourceLab, _: Path) -> None:
     assert head.commit == rewritten
 
 
+async def check_fetch_keeps_a_ref_under_a_name_of_our_own(lab: SourceLab, _: Path) -> None:
+    await lab.source.create("upstream")
+    await lab.source.create("shop")
+    await lab.commit("upstream", README)
+    proposed = await lab.commit("upstream", {"README": File(b"better\n")}, branch="feature/x")
+    head = await lab.source.fetch("shop", lab.address("upstream"), "pull/7", "refs/heads/feature/x")
+    assert head is not None
+    assert (head.commit, head.branch) == (proposed, "pull/7")
+    assert await lab.source.read("shop", proposed, "README") == b"better\n"
+    assert await lab.source.head("shop", "main") is None
+    assert await lab.source.head("shop", "feature/x") is None
+
+
+async def check_heads_are_those_below_the_prefix(lab: SourceLab, _: Path) -> None:
+    await lab.source.create("shop")
+    assert await lab.source.heads("shop", "pr/") == ()
+    await lab.commit("shop", README)
+    await lab.commit("shop", README | {"p": File(b"")}, branch="prose")
+    assert await lab.source.heads("shop", "pr/") == ()
+    second = await lab.commit("shop", README | {"b": File(b"")}, branch="pr/b", subject="Say b", actor="Bo")
+    first = await lab.commit("shop", README | {"a": File(b"")}, branch="pr/a/1")
+    found = await lab.source.heads("shop", "pr/")
+    assert [(change.branch, change.commit) for change in found] == [("pr/a/1", first), ("pr/b", second)]
+    assert (found[1].actor, found[1].subject) == ("Bo", "Say b")
+
+
 async def check_fetch_says_what_is_wrong(lab: SourceLab, folder: Path) -> None:
     await lab.source.create("upstream")
     await lab.source.create("shop")
@@ -233,5 +259,7 @@ SOURCE_CHECKS: tuple[SourceCheck, ...] = (
     check_files_are_sorted_and_named_by_their_bytes,
     check_changed_names_what_differs,
     check_fetch_brings_the_branch,
+    check_fetch_keeps_a_ref_under_a_name_of_our_own,
+    check_heads_are_those_below_the_prefix,
     check_fetch_says_what_is_wrong,
 )

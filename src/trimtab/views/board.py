@@ -169,8 +169,14 @@ class Board:
         mine.sort(key=lambda place: order.index(place.name) if place.name in order else len(order))
         views = [view for place in mine if (view := self.environment(place)) is not None]
         runs = self.runs(name)
-        problems = tuple(self._problems.get(name, {}).values())
-        return AppView(name, self._heads[name], tuple(views), runs[0] if runs else None, problems)
+        return AppView(
+            name,
+            self._heads[name],
+            tuple(views),
+            next((run for run in runs if run.pull_request is None), None),
+            tuple(self._problems.get(name, {}).values()),
+            tuple(run for run in runs if run.pull_request is not None and run.status == "running"),
+        )
 
     def _release_view(self, release: ReleaseView) -> ReleaseView:
         mine = [place for place in self._environments.values() if place.app == release.app]
@@ -207,8 +213,7 @@ class Board:
     def _run(self, recorded: f.Recorded) -> None:
         run = self._runs.get(recorded.object)
         if isinstance(recorded.fact, f.RunRequested):
-            app, asked = app_of(recorded.object), recorded.fact
-            self._runs[recorded.object] = RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at)
+            self._runs[recorded.object] = _begun(recorded, recorded.fact)
             return
         if run is None:
             return
@@ -303,6 +308,11 @@ def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
     _, _, number, *_ = (*result.process.split("/"), "", "", "")
     detail = f"as in run {number}" if number else ""
     return _with_step(run, name, status="cached", duration_s=result.duration_s, detail=detail, process=result.process)
+
+
+def _begun(recorded: f.Recorded, asked: f.RunRequested) -> RunView:
+    app, of = app_of(recorded.object), asked.pull_request
+    return RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:

@@ -8,7 +8,15 @@ from trimtab.core.say import duration
 from trimtab.views.model import HistoryEntry
 
 ROUTINE = frozenset(
-    {"EvidenceCounted", "EvidenceSummed", "ActionDone", "ReleaseOffered", "SpecificationRead", "RolloutRequested"}
+    {
+        "EvidenceCounted",
+        "EvidenceSummed",
+        "ActionDone",
+        "ForgeNotified",
+        "ReleaseOffered",
+        "SpecificationRead",
+        "RolloutRequested",
+    }
 )
 """Kinds that are left out of the history unless asked for: they say how, not what."""
 _ECHOES = frozenset({("app", "RunFinished"), ("env", "RolloutEnded")})
@@ -40,14 +48,22 @@ def summary(fact: f.Fact) -> str:
 
 def _of_pipeline(fact: f.Fact) -> str:
     match fact:
-        case f.AppRegistered(branch=branch, poll_url=url):
-            return f"deploys {branch} of {url}" if url else f"deploys {branch}"
+        case f.AppRegistered(branch=branch, poll_url=url, forge=forge):
+            at = f" ({forge.repository} at {forge.kind})" if forge else ""
+            return f"deploys {branch} of {url}{at}" if url else f"deploys {branch}"
         case f.ChangeArrived(change=change, via=via):
             return f"change {change.commit[:8]} arrived by {via}: {change.subject}"
         case f.ChangeSuperseded(change=change, by=by):
             return f"change {change.commit[:8]} skipped for {by[:8]}"
-        case f.RunRequested(run=run, change=change):
-            return f"run {run} of {change.commit[:8]}: {change.subject}"
+        case f.RunRequested(run=run, change=change, pull_request=request):
+            of = f"{request} at {change.commit[:8]}" if request else change.commit[:8]
+            return f"run {run} of {of}: {change.subject}"
+        case f.ForgeNotified(said=said):
+            return f"the forge said: {said}"
+        case f.PullRequestUpdated(pull_request=request, change=change):
+            return f"{request} is at {change.commit[:8]}: {change.subject}"
+        case f.PullRequestClosed(pull_request=request):
+            return f"{request} closed"
         case f.StepStarted(step=step, attempt=attempt):
             return f"step {step} started" + (f" (attempt {attempt})" if attempt > 1 else "")
         case f.StepFinished(step=step, outcome=outcome, duration_s=duration_s):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trimtab.core.errors import Problem
-from trimtab.core.model.facts import Change
+from trimtab.core.model.facts import Change, PullRequest
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.strategy import RolloutStep
 
@@ -38,6 +38,8 @@ class RunView:
     duration_s: float | None = None
     release: Digest | None = None
     steps: tuple[StepView, ...] = ()
+    pull_request: PullRequest | None = None
+    """What the run is of, if it is not of the deployed branch: it deploys nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,10 @@ class AppView:
     head: Change | None = None
     environments: tuple[EnvironmentView, ...] = ()
     run: RunView | None = None
-    """The newest."""
+    """The newest of the deployed branch."""
     problems: tuple[Problem, ...] = ()
+    pull_requests: tuple[RunView, ...] = ()
+    """Runs of pull requests that are under way, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,15 @@ class Accepted:
 
     object: str
     said: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookView:
+    """What to enter in the forge's settings, so that it says at once when something changes."""
+
+    url: str
+    secret: str | None = None
+    """Said once, when it is made; none: there was one already."""
 
 
 @dataclass(frozen=True, slots=True)

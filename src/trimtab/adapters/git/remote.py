@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trimtab.adapters.git.command import GitTimeout, git_failed, without_passwords
 from trimtab.adapters.git.repository import Repository
 from trimtab.core.errors import TrimtabError, failure
@@ -31,8 +33,9 @@ _NOT_THERE = (
 )
 
 
-async def fetch(repository: Repository, url: str, ref: str) -> None:
-    """Bring `ref` of the repository at `url` here, also when it was rewritten there.
+async def fetch(repository: Repository, url: str, ref: str, into: str, headers: Mapping[str, str]) -> None:
+    """Bring `ref` of the repository at `url` here as `into`, also when it was rewritten there. `headers`: sent with
+    each HTTP request to that address.
 
     Raises `TrimtabError`: `git-remote-timeout`, `git-remote-unreachable`, `git-auth`, `git-branch-missing`,
     `git-failed`.
@@ -47,8 +50,9 @@ async def fetch(repository: Repository, url: str, ref: str) -> None:
             "--no-write-fetch-head",
             "--end-of-options",
             url,
-            f"+{ref}:{ref}",
+            f"+{ref}:{into}",
             ok=None,
+            env=_sent_with(url, headers),
         )
     except GitTimeout as error:
         raise failure(
@@ -60,10 +64,10 @@ async def fetch(repository: Repository, url: str, ref: str) -> None:
     if done.code != 0:
         said = done.stderr.lower()
         if "couldn't find remote ref" in said:
-            name = ref.removeprefix("refs/heads/")
-            raise failure("git-branch-missing", f"{shown} has no branch `{name}`", "see its name", repository.path.name)
+            what = f"no branch `{ref[11:]}`" if ref.startswith("refs/heads/") else f"no `{ref}`"
+            raise failure("git-branch-missing", f"{shown} has {what}", "see its name", repository.path.name)
         if any(words in said for words in _NO_ENTRY):
-            hint = "give this user a key or a token that may read it"
+            hint = "give this user a key or a token that may read it, or `trimtab apps add` the forge's token"
             raise _refused("git-auth", f"{shown} does not let Trimtab in", done.complaint, hint, repository)
         if any(words in said for words in _NOT_THERE):
             hint = "see whether the address is right: `git ls-remote` must list its branches"
@@ -73,3 +77,13 @@ async def fetch(repository: Repository, url: str, ref: str) -> None:
 
 def _refused(code: str, message: str, complaint: str, hint: str, repository: Repository) -> TrimtabError:
     return failure(code, f"{message}: {complaint}", hint, repository.path.name)
+
+
+def _sent_with(url: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """The environment that makes Git send these headers. Neither the command line nor a file has them, so nobody else
+    reads them, and Git sends them to no other address."""
+    env = {"GIT_CONFIG_COUNT": str(len(headers))} if headers else {}
+    for number, (name, value) in enumerate(headers.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = f"http.{url}.extraHeader"
+        env[f"GIT_CONFIG_VALUE_{number}"] = f"{name}: {value}"
+    return env

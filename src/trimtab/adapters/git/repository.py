@@ -101,6 +101,15 @@ class Repository:
         answer = await self.git("rev-parse", "--quiet", "--verify", ref, ok=(0, 1))
         return answer.text or None
 
+    def may_have(self, prefix: str) -> bool:
+        """False: there is no ref whose name begins so (``refs/heads/pr/``), as the repository's files show."""
+        self.require()
+        if (self.path / prefix).is_dir():
+            return True
+        with suppress(OSError):
+            return f" {prefix}".encode() in (self.path / "packed-refs").read_bytes()
+        return (self.path / "reftable").exists()
+
     async def is_ancestor(self, before: str, after: str) -> bool:
         """Whether `before` is a commit that `after` was built on."""
         return (await self.git("merge-base", "--is-ancestor", before, after, ok=None)).code == 0

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from trimtab.adapters.git import remote
@@ -30,9 +30,16 @@ class GitSource:
     and `files`: Trimtab has no copy of their contents.
     """
 
-    def __init__(self, home: Path, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        timeout_s: float = 30.0,
+        access: Callable[[str, str], Mapping[str, str]] = lambda *_: {},
+    ) -> None:
+        """`access`: the HTTP headers with which Git may read what is at an address for an application."""
         self._home = home
         self._timeout_s = timeout_s
+        self._access = access
         self._heads: dict[tuple[str, str], Change | None] = {}
 
     def path(self, app: str) -> Path:
@@ -56,12 +63,13 @@ class GitSource:
         return known
 
     async def _head(self, repository: Repository, ref: str, branch: str) -> Change | None:
-        answer = await repository.git("for-each-ref", f"--format={_REF_FIELDS}", ref)
-        for line in answer.text.splitlines():
-            name, commit, actor, at, subject = line.split("\0")
-            if name == ref:
-                return Change(commit, branch, actor, subject, float(at))
-        return None
+        return next((change for change in await _changes_at(repository, ref) if change.branch == branch), None)
+
+    async def heads(self, app: str, prefix: str) -> tuple[Change, ...]:
+        repository, below = self._repository(app), f"refs/heads/{prefix.strip('/')}"
+        if not await asyncio.to_thread(repository.may_have, f"{below}/"):
+            return ()
+        return await _changes_at(repository, f"{below}/")
 
     async def changes(self, app: str, branch: str, after: str | None, until: str) -> tuple[Change, ...]:
         repository = self._repository(app)
@@ -114,8 +122,11 @@ class GitSource:
         finally:
             await asyncio.to_thread(_clear, half_written, index)
 
-    async def fetch(self, app: str, url: str, branch: str) -> Change | None:
-        await remote.fetch(self._repository(app), url, _branch_ref(branch))
+    async def fetch(self, app: str, url: str, branch: str, ref: str | None = None) -> Change | None:
+        into = _branch_ref(branch)
+        if ref is not None:
+            _branch_ref(ref.removeprefix("refs/heads/"))  # what cannot name a branch cannot name another ref
+        await remote.fetch(self._repository(app), url, ref or into, into, self._access(app, url))
         return await self.head(app, branch)
 
     def _repository(self, app: str) -> Repository:
@@ -126,6 +137,16 @@ def _branch_ref(branch: str) -> str:
     if _BRANCH.fullmatch(branch) is None:
         raise failure("git-branch-name", f"`{branch[:80]}` cannot be a branch's name", "see `git check-ref-format`")
     return f"refs/heads/{branch}"
+
+
+async def _changes_at(repository: Repository, pattern: str) -> tuple[Change, ...]:
+    """The newest commits of the branches that a ref, or a beginning that ends in a slash, names."""
+    answer = await repository.git("for-each-ref", f"--format={_REF_FIELDS}", pattern)
+    rows = (line.split("\0") for line in answer.text.splitlines())
+    return tuple(
+        Change(commit, name.removeprefix("refs/heads/"), actor, subject, float(at))
+        for name, commit, actor, at, subject in rows
+    )
 
 
 async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.rollout import rollout_picture
-from trimtab.cli.pictures.run import steps_line
+from trimtab.cli.pictures.run import steps_line, subject_of
 from trimtab.cli.pictures.status import app_head, live_text
 from trimtab.cli.pictures.table import cuttable
 from trimtab.cli.pictures.words import DIM, NAME, STATUS_CELLS, STRONG, joined, problem_lines, status, took
@@ -66,7 +66,7 @@ def _runs(runs: Sequence[RunView], width: int, now: float) -> Table:
         grid.add_row(
             Text("  ").append_text(status(run.status)),
             str(run.number),
-            cuttable(clean(run.change.subject)),
+            cuttable(subject_of(run)),
             cuttable(joined(_outcome(run), steps_line(run, now))),
         )
     return grid

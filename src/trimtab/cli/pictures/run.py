@@ -11,6 +11,7 @@ from rich.text import Text
 from trimtab.cli.pictures.table import table
 from trimtab.cli.pictures.words import DIM, LOOKS, STRONG, UNKNOWN, ago, joined, name, status, took
 from trimtab.cli.plain import clean
+from trimtab.core.model.facts import PullRequest
 from trimtab.core.model.identity import short
 from trimtab.views.model import RunView, StepView
 
@@ -24,7 +25,7 @@ def runs_table(runs: Sequence[RunView], now: float) -> RenderableType:
             str(run.number),
             status(run.status),
             run.change.commit[:8],
-            clean(run.change.subject),
+            subject_of(run),
             clean(run.change.actor),
             ago(run.started_at, now),
             took(run.started_at, run.duration_s, now),
@@ -48,6 +49,8 @@ def run_picture(run: RunView, now: float) -> RenderableType:
         Text(f"  {change.commit[:8]} on {change.branch} by {clean(change.actor)}: {clean(change.subject)}"),
         Text(f"  started {ago(run.started_at, now)}", style=DIM),
     ]
+    if run.pull_request:
+        about.insert(1, _pull_request_line(run.pull_request))
     if run.release:
         about.append(Text("  release ").append_text(name(run.release)))
     steps = table(("STEP", "STATUS", "TOOK", "DETAIL"), _step_rows(run, now), gives_way="DETAIL", right=("TOOK",))
@@ -57,6 +60,19 @@ def run_picture(run: RunView, now: float) -> RenderableType:
     if run.steps:
         parts += [Text(""), steps]
     return Group(*parts)
+
+
+def subject_of(run: RunView) -> str:
+    """The change in a few words, and the pull request if it is one: ``#7 Cache the embeddings``."""
+    request = run.pull_request
+    mark = "" if request is None else f"pr/{clean(request.name)} " if request.name else f"#{request.number} "
+    return mark + clean(run.change.subject)
+
+
+def _pull_request_line(request: PullRequest) -> Text:
+    about = " ".join(clean(word) for word in (request.title, request.url) if word)
+    fork = " from a fork" if request.from_fork else ""
+    return Text(f"  {clean(str(request))}{fork} into {clean(request.base)}, not deployed{about and f': {about}'}")
 
 
 def _step_rows(run: RunView, now: float) -> list[tuple[str, Text, str, str]]:

@@ -107,15 +107,18 @@ def _app_tree(app: AppView, view: StatusView, now: float, width: int) -> Tree:
         tree.add(problem_lines(problem))
     if app.run is not None:
         tree.add(_run_branch(app.run, now))
+    for run in app.pull_requests:
+        tree.add(_run_branch(run, now))
     for place in app.environments:
         _add_environment(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now, width)
     return tree
 
 
 def _run_branch(run: RunView, now: float) -> RenderableType:
+    request = run.pull_request
     head = joined(
         status(run.status),
-        Text(f"run {run.number}", style=STRONG),
+        Text(f"run {run.number}", style=STRONG).append(f" of {clean(str(request))}" if request else "", "not bold"),
         Text(took(run.started_at, run.duration_s, now), DIM),
     )
     if run.steps:

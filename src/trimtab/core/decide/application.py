@@ -1,18 +1,30 @@
-"""The application: notices changes and gives each its run, one at a time, by the stated policy for newer changes."""
+"""The application: notices changes and gives each its run, one at a time, by the stated policy for newer changes.
+
+Pull requests have runs beside that (`pull_requests`). What is elsewhere is polled: at the stated interval while it
+answers, less and less often while it does not, and at once when a webhook says that there is something new.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from trimtab.core.decide import pull_requests
+from trimtab.core.decide.pull_requests import PullReading, PullRequests
 from trimtab.core.errors import Problem
-from trimtab.core.model.decision import Decision, Emit
+from trimtab.core.model.actions import ReportRun
+from trimtab.core.model.decision import Decision, Emit, Todo
 from trimtab.core.model.facts import (
+    ActionDone,
+    ActionFailed,
     AppRegistered,
     Change,
     ChangeArrived,
     ChangeSuperseded,
+    ForgeNotified,
     ProblemCleared,
     ProblemFound,
+    PullRequestClosed,
+    PullRequestUpdated,
     Recorded,
     RunCancelRequested,
     RunFinished,
@@ -24,6 +36,9 @@ from trimtab.core.model.specification import NewerPolicy
 
 IDLE_S = 10.0
 """How often Trimtab's own repository is looked at: a push whose announcement was lost is found then."""
+LONGEST_S = 600.0
+"""How long a remote that does not answer is left alone at most."""
+_REPORT = ReportRun.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,84 +52,183 @@ class AppState:
     waiting: tuple[Change, ...] = ()
     policy: NewerPolicy = "latest"
     problem: Problem | None = None
+    pulls: PullRequests = field(default_factory=PullRequests)
+    failures: int = 0
+    """How often in a row the remote could not be read."""
+    look_at: float = 0.0
+    """When the remote is looked at next, unless something is heard of it before."""
+    report_problem: Problem | None = None
+    """Why the forge could not be told of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationReading:
-    """The deployed branch now, or why it cannot be read."""
+    """The deployed branch and the pull requests now, or why they cannot be read."""
 
     head: Change | None = None
     problem: Problem | None = None
+    pulls: PullReading = field(default_factory=PullReading)
+    looked: bool = True
+    """False: nobody looked, and nothing is known that was not known before."""
+
+
+def wants_look(state: AppState, facts: tuple[Recorded, ...], now: float) -> bool:
+    """Whether the repository has to be looked at before this decision."""
+    if any(isinstance(recorded.fact, (ForgeNotified, AppRegistered)) for recorded in facts):
+        return True
+    if any(isinstance(recorded.fact, (ChangeArrived, PullRequestUpdated)) for recorded in facts):
+        return False  # nothing stands between a push and its first step
+    # Further away than any wait: the clock was set back meanwhile.
+    return not polled(state) or not 0.0 < state.look_at - now <= max(LONGEST_S, state.source.poll_interval_s)
 
 
 def decide_application(
     state: AppState, facts: tuple[Recorded, ...], reading: ApplicationReading, now: float
 ) -> Decision[AppState]:
     """What follows from changes that arrived and runs that finished."""
-    emit: list[Emit] = []
+    work = _Work(state, now)
     for recorded in facts:
-        match recorded.fact:
-            case AppRegistered() as source:
-                state = replace(state, source=source)
-            case ChangeArrived(change=change) if change.commit != state.head:
-                state, said = _arrived(state, change)
-                emit += said
-            case SpecificationRead(specification=specification):
-                state = replace(state, policy=specification.on_newer_change)
-            case RunFinished(run=run) if run == state.running:
-                state = replace(state, running=None)
-            case _:
-                pass
-    if reading.head is not None and reading.head.commit != state.head and not emit:
-        found = ChangeArrived(reading.head, "poll" if polled(state) else "push")
-        emit.append(Emit(found, f"{reading.head.branch} is at {reading.head.commit[:8]} now"))
-        state, said = _arrived(state, reading.head)
-        emit += said
-    if state.running is None and state.waiting:
-        state, said = _request(replace(state, waiting=state.waiting[1:]), state.waiting[0])
-        emit += said
-    state, said = _note(state, reading.problem)
-    emit += said
-    look_at = now + (state.source.poll_interval_s if polled(state) else IDLE_S)
-    return Decision(state, emit=tuple(emit), look_at=look_at, idle=not polled(state) and state.problem is None)
+        work.see(recorded)
+    if reading.looked:
+        work.looked(reading)
+    work.begin()
+    return work.decision()
 
 
 def polled(state: AppState) -> bool:
     return state.source.poll_url is not None
 
 
-def _arrived(state: AppState, change: Change) -> tuple[AppState, list[Emit]]:
-    state = replace(state, head=change.commit)
-    if state.running is None and not state.waiting:
-        return _request(state, change)
-    if state.policy == "queue":
-        return replace(state, waiting=(*state.waiting, change)), []
-    emit = [
-        Emit(ChangeSuperseded(waiting, change.commit), f"{waiting.commit[:8]} waited, and {change.commit[:8]} is newer")
-        for waiting in state.waiting
-    ]
-    if state.policy == "cancel" and state.running is not None:
-        cancel = RunCancelRequested(by=change.actor, superseded=True)
-        emit.append(Emit(cancel, f"{change.commit[:8]} is newer", object=run_object(state.name, state.running)))
-    return replace(state, waiting=(change,)), emit
+class _Work:
+    """One decision in the making. Local to the call: nothing outlives it."""
 
+    def __init__(self, state: AppState, now: float) -> None:
+        self.state, self.now = state, now
+        self.arrived = False
+        self.todo: list[Todo] = []
+        self.emit: list[Emit] = []
 
-def _request(state: AppState, change: Change) -> tuple[AppState, list[Emit]]:
-    number = state.next_run
-    request = Emit(
-        RunRequested(number, change),
-        f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}",
-        object=run_object(state.name, number),
-    )
-    return replace(state, next_run=number + 1, running=number), [request]
+    def decision(self) -> Decision[AppState]:
+        idle = not polled(self.state) and self.state.problem is None
+        look_at = self.state.look_at if polled(self.state) else self.now + IDLE_S
+        return Decision(self.state, tuple(self.todo), tuple(self.emit), look_at, idle=idle)
 
+    # --- facts ---
 
-def _note(state: AppState, problem: Problem | None) -> tuple[AppState, list[Emit]]:
-    if problem == state.problem:
-        return state, []
-    emit = []
-    if state.problem is not None and (problem is None or problem.code != state.problem.code):
-        emit.append(Emit(ProblemCleared(state.problem.code), "it is gone"))
-    if problem is not None:
-        emit.append(Emit(ProblemFound(problem), str(problem)))
-    return replace(state, problem=problem), emit
+    def see(self, recorded: Recorded) -> None:
+        match recorded.fact:
+            case AppRegistered() as source:
+                self.register(source)
+            case ChangeArrived(change=change) if change.commit != self.state.head:
+                self.arrive(change)
+            case SpecificationRead(specification=specification):
+                self.state = replace(self.state, policy=specification.on_newer_change)
+            case RunFinished(run=run):
+                self.finished(run)
+            case ForgeNotified():
+                self.state = replace(self.state, failures=0)
+            case PullRequestUpdated(pull_request=request, change=change):
+                self.pulls(pull_requests.updated(self.state.pulls, self.state.name, request, change, told=True))
+            case PullRequestClosed(pull_request=request):
+                self.pulls(pull_requests.closed(self.state.pulls, self.state.name, request.branch, told=True))
+            case ActionFailed(kind=kind, problem=problem) if kind == _REPORT:
+                self.reported(problem)
+            case ActionDone(kind=kind) if kind == _REPORT:
+                self.reported(None)
+            case _:
+                pass
+
+    def register(self, source: AppRegistered) -> None:
+        if source.forge != self.state.source.forge:
+            for pull in self.state.pulls.open:
+                if not pull.request.name:
+                    branch = pull.request.branch
+                    self.pulls(pull_requests.closed(self.state.pulls, self.state.name, branch))
+        self.state = replace(self.state, source=source, failures=0)
+
+    def finished(self, run: int) -> None:
+        mine = run == self.state.running or run in self.state.pulls.running
+        if run == self.state.running:
+            self.state = replace(self.state, running=None)
+        self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
+        if mine:
+            self.report(run, "ended")
+
+    # --- what was seen ---
+
+    def looked(self, reading: ApplicationReading) -> None:
+        if reading.head is not None and reading.head.commit != self.state.head and not self.arrived:
+            found = ChangeArrived(reading.head, "poll" if polled(self.state) else "push")
+            self.emit.append(Emit(found, f"{reading.head.branch} is at {reading.head.commit[:8]} now"))
+            self.arrive(reading.head)
+        self.pulls(pull_requests.looked_at(self.state.pulls, self.state.name, reading.pulls))
+        problem = reading.problem or reading.pulls.problem
+        self.note(self.state.problem, problem)
+        failures = 0 if problem is None else self.state.failures + 1
+        self.state = replace(self.state, problem=problem, failures=failures if polled(self.state) else 0)
+        if polled(self.state):
+            usual_s = self.state.source.poll_interval_s
+            wait_s = min(usual_s * 2.0 ** min(failures, 20), max(LONGEST_S, usual_s))
+            self.state = replace(self.state, look_at=self.now + wait_s)
+
+    def arrive(self, change: Change) -> None:
+        self.arrived = True
+        self.state = replace(self.state, head=change.commit)
+        if (self.state.running is None and not self.state.waiting) or self.state.policy == "queue":
+            self.state = replace(self.state, waiting=(*self.state.waiting, change))
+            self.request()
+            return
+        for waiting in self.state.waiting:
+            why = f"{waiting.commit[:8]} waited, and {change.commit[:8]} is newer"
+            self.emit.append(Emit(ChangeSuperseded(waiting, change.commit), why))
+        if self.state.policy == "cancel" and self.state.running is not None:
+            cancel = RunCancelRequested(by=change.actor, superseded=True)
+            place = run_object(self.state.name, self.state.running)
+            self.emit.append(Emit(cancel, f"{change.commit[:8]} is newer", object=place))
+        self.state = replace(self.state, waiting=(change,))
+
+    # --- runs ---
+
+    def begin(self) -> None:
+        """Runs for what waits and may begin."""
+        self.request()
+        pulls, next_run, emit = pull_requests.begin(self.state.pulls, self.state.name, self.state.next_run)
+        self.emit += emit
+        for number in range(self.state.next_run, next_run):
+            self.report(number, "begun")
+        self.state = replace(self.state, pulls=pulls, next_run=next_run)
+
+    def request(self) -> None:
+        """A run for the change that waits longest, if none of the deployed branch is on."""
+        if self.state.running is not None or not self.state.waiting:
+            return
+        change, number = self.state.waiting[0], self.state.next_run
+        self.state = replace(self.state, waiting=self.state.waiting[1:], next_run=number + 1, running=number)
+        why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
+        self.emit.append(Emit(RunRequested(number, change), why, object=run_object(self.state.name, number)))
+        self.report(number, "begun")
+
+    def report(self, run: int, what: str) -> None:
+        """Tell the forge, if there is one."""
+        if self.state.source.forge is not None:
+            report = ReportRun(self.state.name, run, self.state.source.forge)
+            self.todo.append(Todo(f"report:{run}:{what}", report))
+
+    def pulls(self, step: pull_requests.Step) -> None:
+        pulls, emit = step
+        self.state = replace(self.state, pulls=pulls)
+        self.emit += emit
+
+    # --- problems ---
+
+    def reported(self, problem: Problem | None) -> None:
+        self.note(self.state.report_problem, problem)
+        self.state = replace(self.state, report_problem=problem)
+
+    def note(self, before: Problem | None, problem: Problem | None) -> None:
+        if problem == before:
+            return
+        if before is not None and (problem is None or problem.code != before.code):
+            self.emit.append(Emit(ProblemCleared(before.code), "it is gone"))
+        if problem is not None:
+            self.emit.append(Emit(ProblemFound(problem), str(problem)))

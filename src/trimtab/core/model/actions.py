@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trimtab.core.model.facts import Change
+from trimtab.core.model.forge import ForgeSpec
 from trimtab.core.model.identity import ArmId, Digest
 from trimtab.core.model.pipeline import StepSpec
 from trimtab.core.model.specification import Specification
@@ -108,6 +109,16 @@ class CleanWorkspace(Action):
 
     app: str
     run: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRun(Action):
+    """Tell the forge how the run is when this is carried out: by a commit status, and by a comment on its pull request.
+    -> ActionDone"""
+
+    app: str
+    run: int
+    forge: ForgeSpec
 
 
 @dataclass(frozen=True, slots=True)

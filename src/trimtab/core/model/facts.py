@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.core.errors import Problem
+from trimtab.core.model.forge import ForgeSpec
 from trimtab.core.model.identity import Digest, ObjectId
 from trimtab.core.model.pipeline import PendingPolicy, StepResult
 from trimtab.core.model.release import Part
@@ -46,6 +47,16 @@ class PullRequest:
     title: str = ""
     from_fork: bool = False
     """Whether its author may not be trusted: then its runs get no secrets, and keep nothing for others in the cache."""
+    name: str = ""
+    """Of one without a forge: what follows ``pr/`` in its branch. Its number is 0 then."""
+
+    @property
+    def branch(self) -> str:
+        """The branch of our own repository that its head is kept in; no two have the same."""
+        return f"pr/{self.name}" if self.name else f"pull/{self.number}"
+
+    def __str__(self) -> str:
+        return f"pr/{self.name}" if self.name else f"pull request {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,14 @@ class Fact:
 class AppRegistered(Fact):
     """Trimtab keeps a repository for the application and deploys `branch` of it.
 
-    With `poll_url`, the branch of that repository is fetched every `poll_interval_s`.
+    With `poll_url`, the branch of that repository is fetched every `poll_interval_s`, and at once when `forge` says
+    that something changed there.
     """
 
     branch: str = "main"
     poll_url: str | None = None
     poll_interval_s: float = 30.0
+    forge: ForgeSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,38 @@ class ChangeSuperseded(Fact):
 
     change: Change
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeNotified(Fact):
+    """The forge said that something changed there. A reason to look, and nothing more: what is true, the application
+    fetches."""
+
+    delivery: str
+    """By which the forge names this message."""
+    said: str
+    pull_request: PullRequest | None = None
+    """The one that it is about; None: the deployed branch."""
+    source_branch: str = ""
+    """Where the pull request's commits are."""
+    source_repository: str = ""
+    """The fork that they are in; empty: the repository itself."""
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestUpdated(Fact):
+    """The pull request was opened, or has a new head."""
+
+    pull_request: PullRequest
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestClosed(Fact):
+    """The pull request was merged or given up."""
+
+    pull_request: PullRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,9 @@ class _Work:
     def specified(self, read: SpecificationRead) -> None:
         steps = {step.name: StepState() for step in read.specification.steps}
         self.state = replace(self.state, phase="running", specification=read.specification, steps=steps)
-        self.emit.append(Emit(read, object=app_object(self.state.app)))
+        if self.state.pull_request is None:
+            # What is not on the deployed branch decides nothing for it.
+            self.emit.append(Emit(read, object=app_object(self.state.app)))
         for name in read.left_out:
             self.set_step(name, status="left_out")
         concerned = tuple(
@@ -349,10 +351,10 @@ class _Work:
             self.finish("failed", f"{' and '.join(failed)} failed, so nothing was released")
 
     def release(self) -> None:
-        change = self.state.change
+        change, request = self.state.change, self.state.pull_request
         assert change is not None
-        if self.state.pull_request is not None:
-            self.finish("passed", f"every step passed for {change.commit[:8]}; a pull request deploys nothing")
+        if request is not None:
+            self.finish("passed", f"all steps passed; {request} is deployed once it is merged")
             return
         self.state = replace(self.state, phase="cutting")
         layers = self.layers(tuple(spec.name for spec in in_order(self.specification.steps)))
