@@ -123,6 +123,8 @@ class InputFile:
 def in_order(steps: Iterable[StepSpec]) -> tuple[StepSpec, ...]:
     """The steps, each after those that it needs, otherwise in their order. Circles are none (`config` refuses them)."""
     by_name = {step.name: step for step in steps}
+    if _are_in_order(by_name.values()):
+        return tuple(by_name.values())
     ordered: dict[str, StepSpec] = {}
 
     def put(step: StepSpec) -> None:
@@ -139,6 +141,16 @@ def in_order(steps: Iterable[StepSpec]) -> tuple[StepSpec, ...]:
     for step in by_name.values():
         put(step)
     return tuple(ordered.values())
+
+
+def _are_in_order(steps: Iterable[StepSpec]) -> bool:
+    """As most files have them: asked at every decision."""
+    seen = set[str]()
+    for step in steps:
+        if not seen.issuperset(step.needs):
+            return False
+        seen.add(step.name)
+    return True
 
 
 def needed_by(steps: Sequence[StepSpec], name: str) -> tuple[str, ...]:
