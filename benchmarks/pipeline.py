@@ -1,13 +1,13 @@
 """What Trimtab adds to the steps of a pipeline: 200 no-op steps, as a chain and side by side.
 
 The engine with its real parts: Git, SQLite, supervised processes, the sandbox, the cache on disk. What is measured is
-the time from the request of a run until it has finished, through 200, with the same pipeline as a floor:
+the time from the request of a run until it has finished, through 200, beside the same steps in:
 
-- ``make -j2``: no record, no log, no sandbox, no cache, no crash safety;
-- Buildbot (``--buildbot``, full runs): a master and a local worker in a virtual environment of their own, one builder
-  with as many shell steps.
+- ``make -j2``, the floor: no record, no log, no sandbox, no cache, no crash safety;
+- Buildbot (full runs): a master and a local worker in a virtual environment of their own, one builder with as many
+  shell steps, one after the other.
 
-``python -m benchmarks.pipeline [--quick] [--json] [--buildbot]``
+``python -m benchmarks.pipeline [--quick] [--json]``
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
 
+from benchmarks import _buildbot
 from benchmarks._report import Value, finish
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
@@ -120,9 +121,7 @@ class Installation:
         self.runs += 1
         place = run_object(APP, self.runs)
         began_s = time.perf_counter()
-        self.store.append(
-            [Recorded(place, RunRequested(self.runs, change, PullRequest(1, "main")))], self.clock.now()
-        )
+        self.store.append([Recorded(place, RunRequested(self.runs, change, PullRequest(1, "main")))], self.clock.now())
         self.engine.wake()
         while time.perf_counter() < began_s + FINISH_WITHIN_S:
             row = self.store.get(place)

@@ -53,13 +53,13 @@ def test_latest_runs_only_the_newest_of_those_that_waited() -> None:
     decision = see(running("latest"), arrived("b"), arrived("c"))
     assert said(decision, f.ChangeSuperseded) == [f.ChangeSuperseded(change("b"), change("c").commit)]
     after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
-    assert said(after, f.RunRequested) == [f.RunRequested(2, change("c"))]
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("c"), base=change("a").commit)]
 
 
 def test_queue_runs_all_in_order() -> None:
     decision = see(running("queue"), arrived("b"), arrived("c"))
     after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
-    assert said(after, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("b"), base=change("a").commit)]
     assert after.state.waiting == (change("c"),)
 
 
@@ -75,3 +75,14 @@ def test_a_repository_that_cannot_be_read_is_a_problem_until_it_can() -> None:
     assert said(decision, f.ProblemFound)
     assert not see(decision.state, reading=ApplicationReading(problem=problem)).emit
     assert said(see(decision.state), f.ProblemCleared)
+
+
+def test_a_run_is_compared_with_the_newest_change_that_passed() -> None:
+    state = see(AppState("shop"), arrived("a")).state
+    state = see(state, f.RunFinished(1, "passed", None, 1.0)).state
+    state = see(state, arrived("b")).state
+    state = see(state, f.RunFinished(2, "failed", None, 1.0)).state
+    asked = [emit.fact for emit in see(state, arrived("c")).emit if isinstance(emit.fact, f.RunRequested)]
+    assert [fact.base for fact in asked] == [state.passed]
+    assert state.passed is not None
+    assert state.passed.startswith("a")

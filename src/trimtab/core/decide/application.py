@@ -49,6 +49,10 @@ class AppState:
     head: str | None = None
     """The newest commit that arrived."""
     running: int | None = None
+    running_commit: str | None = None
+    passed: str | None = None
+    """The newest commit of the deployed branch whose run passed: steps that only some changes concern are compared
+    with it."""
     waiting: tuple[Change, ...] = ()
     policy: NewerPolicy = "latest"
     problem: Problem | None = None
@@ -123,8 +127,8 @@ class _Work:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
                 self.state = replace(self.state, policy=specification.on_newer_change)
-            case RunFinished(run=run):
-                self.finished(run)
+            case RunFinished(run=run, outcome=outcome):
+                self.finished(run, passed=outcome == "passed")
             case ForgeNotified():
                 self.state = replace(self.state, failures=0)
             case PullRequestUpdated(pull_request=request, change=change):
@@ -146,10 +150,11 @@ class _Work:
                     self.pulls(pull_requests.closed(self.state.pulls, self.state.name, branch))
         self.state = replace(self.state, source=source, failures=0)
 
-    def finished(self, run: int) -> None:
+    def finished(self, run: int, *, passed: bool) -> None:
         mine = run == self.state.running or run in self.state.pulls.running
         if run == self.state.running:
-            self.state = replace(self.state, running=None)
+            newest = self.state.running_commit if passed else self.state.passed
+            self.state = replace(self.state, running=None, running_commit=None, passed=newest)
         self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
         if mine:
             self.report(run, "ended")
@@ -192,7 +197,9 @@ class _Work:
     def begin(self) -> None:
         """Runs for what waits and may begin."""
         self.request()
-        pulls, next_run, emit = pull_requests.begin(self.state.pulls, self.state.name, self.state.next_run)
+        pulls, next_run, emit = pull_requests.begin(
+            self.state.pulls, self.state.name, self.state.next_run, self.state.head
+        )
         self.emit += emit
         for number in range(self.state.next_run, next_run):
             self.report(number, "begun")
@@ -203,9 +210,16 @@ class _Work:
         if self.state.running is not None or not self.state.waiting:
             return
         change, number = self.state.waiting[0], self.state.next_run
-        self.state = replace(self.state, waiting=self.state.waiting[1:], next_run=number + 1, running=number)
+        self.state = replace(
+            self.state,
+            waiting=self.state.waiting[1:],
+            next_run=number + 1,
+            running=number,
+            running_commit=change.commit,
+        )
         why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
-        self.emit.append(Emit(RunRequested(number, change), why, object=run_object(self.state.name, number)))
+        asked = RunRequested(number, change, base=self.state.passed)
+        self.emit.append(Emit(asked, why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
 
     def report(self, run: int, what: str) -> None:

@@ -91,15 +91,16 @@ def finished(pulls: PullRequests, run: int) -> PullRequests:
     return replace(pulls, running=tuple(other for other in pulls.running if other != run))
 
 
-def begin(pulls: PullRequests, app: str, next_run: int) -> tuple[PullRequests, int, list[Emit]]:
-    """Runs for those that wait, as far as there is room; the next run's number afterwards."""
+def begin(pulls: PullRequests, app: str, next_run: int, head: str | None) -> tuple[PullRequests, int, list[Emit]]:
+    """Runs for those that wait, as far as there is room; the next run's number afterwards. `head`: of the deployed
+    branch, which they are compared with."""
     emit: list[Emit] = []
     while pulls.waiting and len(pulls.running) < AT_ONCE:
         pull = pulls.get(pulls.waiting[0])
         assert pull is not None  # who is closed does not wait
         emit.append(
             Emit(
-                RunRequested(next_run, pull.change, pull.request),
+                RunRequested(next_run, pull.change, pull.request, base=head),
                 f"{pull.request} by {pull.change.actor} is at {pull.change.commit[:8]}: {pull.change.subject}",
                 object=run_object(app, next_run),
             )
