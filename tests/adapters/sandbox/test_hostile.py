@@ -221,8 +221,8 @@ attempt("printk", lambda: open("/proc/sys/kernel/printk", "w"))
 attempt("core", lambda: open("/proc/sys/kernel/core_pattern", "w"))
 attempt("hostname", lambda: open("/proc/sys/kernel/hostname", "w"))
 attempt("sysrq", lambda: open("/proc/sysrq-trigger", "w"))
-attempt("kcore", lambda: open("/proc/kcore", "rb"))
-attempt("kmsg", lambda: open("/proc/kmsg", "rb"))
+for name in ("kcore", "keys", "kmsg", "kpagecount", "timer_list"):
+    attempt(name, lambda: open("/proc/" + name, "rb").read(1))
 attempt("oom", lambda: open("/proc/self/oom_score_adj", "w").write("-1000"))
 attempt("uids", lambda: open("/proc/self/uid_map", "w"))
 attempt("mounts", lambda: [line.split()[1] for line in open("/proc/mounts") if "rw" in line.split()[3].split(",")])
@@ -230,7 +230,8 @@ attempt("mounts", lambda: [line.split()[1] for line in open("/proc/mounts") if "
     ran = await rig.run(script)
     refused(ran, "root", "cwd", *(f"environ {pid}" for pid in supervisor), by=DENIED)
     refused(ran, "program", "memory", by=[*DENIED, "ETXTBSY"])
-    refused(ran, "printk", "core", "hostname", "sysrq", "kcore", "kmsg", "oom", "uids", by=DENIED)
+    refused(ran, "printk", "core", "hostname", "sysrq", "oom", "uids", by=DENIED)
+    refused(ran, "kcore", "keys", "kmsg", "kpagecount", "timer_list", by=DENIED)
     assert ran.attempts["others"] == []
     writable = {str(path) for path in ran.attempts["mounts"]}  # type: ignore[attr-defined]
     assert {path for path in writable if not path.startswith("/dev/")} == {"/step", "/tmp"}
