@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.interpreter import spawn
 from trimtab.adapters.processes.nursery import Nursery, NurseryUnusable
-from trimtab.ports.processes import ProcessSpec
+from trimtab.ports.processes import Limits, ProcessSpec
 
 _PROGRAM = "trimtab.adapters.processes.supervisor"
 
@@ -36,10 +36,24 @@ def spec_fields(spec: ProcessSpec) -> list[tuple[str, str]]:
     ]
     if spec.timeout_s is not None:
         fields.append(("timeout_s", str(spec.timeout_s)))
+    fields += limit_fields(spec.limits) if spec.limits is not None else []
     fields += [("argv", argument) for argument in spec.argv]
     fields += [("env", f"{name}={value}") for name, value in spec.env.items()]
     fields += [("read_only", folder) for folder in spec.read_only]
     return fields
+
+
+def limit_fields(limits: Limits) -> list[tuple[str, str]]:
+    """Those that there are, by the names that `ProcessStatus.over_limit` and the settings have."""
+    named = {
+        "memory": limits.memory_bytes,
+        "processes": limits.processes,
+        "cpus": limits.cpus,
+        "disk": limits.disk_bytes if limits.folder else None,
+        "output": limits.output_bytes,
+    }
+    fields = [(f"limit_{name}", str(value)) for name, value in named.items() if value is not None]
+    return [*fields, ("limits_folder", limits.folder)] if fields else []
 
 
 def launch(nursery: Nursery, folder: Path, spec: ProcessSpec) -> Launched | None:

@@ -15,7 +15,8 @@ import resource  # noqa: F401  (wait4 imports it: better before a nursery forks 
 import select
 import time
 
-from trimtab.adapters.processes import child, kernel, record
+from trimtab.adapters.processes import child, kernel, record, tree
+from trimtab.adapters.processes.limits import LOOK_S, Guard
 from trimtab.adapters.processes.output import RotatedLog
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ class Supervisor:
         fields = record.read_fields(self._spec_path) or []
         spec = dict(fields)
         self._command = child.Command(fields)
+        self._guard = Guard.of(spec, os.getpid())
         self._restart = spec["restart"] == "1"
         self._timeout_s = float(spec["timeout_s"]) if "timeout_s" in spec else _NEVER
         self._stop_timeout_s = float(spec["stop_timeout_s"])
@@ -92,9 +94,15 @@ class Supervisor:
         self._state["stopped"] = "1" if self._stop_requested else "0"
         self._state["timed_out"] = "1" if self._timed_out else "0"
         self._record("exited", durable=True)
+        if self._guard is not None:
+            self._guard.close()
 
     def _start(self) -> bool:
-        pid, said = child.start(self._command, self._output_for_child)
+        if self._guard is not None:
+            self._guard.begin()
+            pid, said = child.start(self._command, self._output_for_child, self._guard.enter)
+        else:
+            pid, said = child.start(self._command, self._output_for_child)
         if said.startswith(child.UNCONFINED):
             self._state["confined"] = "0"
             said = said[len(child.UNCONFINED) :]
@@ -117,6 +125,8 @@ class Supervisor:
         while self._main is not None or (kill_at is not None and self._others):
             self._turn(give_up_at if kill_at is None else kill_at)
             now = time.monotonic()
+            if self._guard is not None and self._guard.exceeded():
+                return
             if kill_at is not None:
                 if now >= kill_at:
                     return
@@ -145,7 +155,7 @@ class Supervisor:
 
     def _turn(self, until: float) -> None:
         """Wait for output, for a signal or until a time; take note of what there is."""
-        wait_s = max(0.0, min(until - time.monotonic(), _RECORD_CHECK_S))
+        wait_s = max(0.0, min(until - time.monotonic(), _RECORD_CHECK_S if self._guard is None else LOOK_S))
         # Rounded up, or the last millisecond would be spent turning.
         ready = [descriptor for descriptor, _ in self._poll.poll(int(wait_s * 1000) + 1)]
         if self._output in ready:
@@ -162,7 +172,7 @@ class Supervisor:
             data = os.read(self._output, _CHUNK_BYTES)
         except BlockingIOError:
             return False
-        self._log.write(data)
+        self._log.write(data if self._guard is None else self._guard.let_out(data))
         return True
 
     def _reap(self) -> None:
@@ -182,6 +192,10 @@ class Supervisor:
 
     def _send(self, number: int) -> None:
         """Signal the main process's group and all orphans. None of these ids can be stale: we have not reaped them."""
+        if number == _signal.SIGTERM and (sandboxed := tree.inside_sandboxes(os.getpid())):
+            for pid in sandboxed:
+                _signal_if_there(os.kill, pid, number)
+            return
         if self._main is not None:
             _signal_if_there(os.killpg, self._main, number)
         for pid in _children_of(os.getpid()):
@@ -189,6 +203,9 @@ class Supervisor:
                 _signal_if_there(os.kill, pid, number)
 
     def _note_end(self) -> None:
+        if self._guard is not None:
+            self._guard.ended(self._ended_with)
+            self._state["over_limit"] = self._guard.over
         self._state["ended_at"] = str(time.time())
         self._state["cpu_s"] = str(self._cpu_s)
         self._state["last_line"] = self._log.last_line()

@@ -25,10 +25,10 @@ def sandboxed(
         *_namespaces(means, network=isolation.network),
         # Before what may lie in it.
         *("--perms", "0755", "--dir", "/tmp", "--bind", str(place.tmp), "/tmp"),
+        *("--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),
         *machine_.mounts(isolation.read),
         *users,
         *(machine.resolver() if isolation.network else ()),
-        *("--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),
         *machine.proc_and_devices(devices),
         *("--bind", str(place.shm), "/dev/shm", "--remount-ro", "/dev"),
         *_files(place, record),
