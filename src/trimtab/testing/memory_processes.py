@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab.core.errors import Problem, failure
 from trimtab.ports.clock import Clock
-from trimtab.ports.processes import ProcessSpec, ProcessStatus
+from trimtab.ports.processes import ProcessSpec, ProcessStatus, refuse_short_secrets
 
 _BACK_OFF_S = 0.1
 _SIGTERM = 15
@@ -55,6 +55,8 @@ class MemoryProcesses:
     def finish(self, name: str, exit_code: int = 0, output: str = "") -> None:
         """The process writes `output` and ends."""
         process = self._processes[name]
+        for secret in process.spec.secrets.values():
+            output = output.replace(secret.strip(), "***")
         if output:
             log = self.log_path(name)
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +81,7 @@ class MemoryProcesses:
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
         if spec.name.startswith("/") or " " in spec.name or not spec.name:
             raise failure("process-name", f"{spec.name!r} cannot name a process.")
+        refuse_short_secrets(spec)
         if spec.name not in self._processes:
             status = ProcessStatus(spec.name, "running", pid=next(self._pids), started_at=self._clock.now())
             process = self._processes[spec.name] = _Process(spec, status, self._behaviour(spec))

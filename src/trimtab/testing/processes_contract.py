@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from trimtab.core.errors import TrimtabError
@@ -96,6 +97,24 @@ async def check_output_is_in_the_log(bench: ProcessesBench) -> None:
     await bench.finish("step/a/1", 0, "hello there")
     await eventually(bench, "step/a/1", ended)
     assert bench.processes.log_path("step/a/1").read_text() == "hello there\n"
+
+
+async def check_a_secret_is_masked_in_the_log(bench: ProcessesBench) -> None:
+    secrets = {"TOKEN": "tell-nobody", "KEY": "another-one\n"}
+    await bench.processes.start(replace(bench.spec("step/a/1"), secrets=secrets))
+    await bench.finish("step/a/1", 3, "tell-nobody, or another-one")
+    status = await eventually(bench, "step/a/1", ended)
+    assert bench.processes.log_path("step/a/1").read_text() == "***, or ***\n"
+    assert status.problem is not None
+    assert "tell-nobody" not in str(status.problem)
+    assert "***, or ***" in str(status.problem)
+
+
+async def check_a_short_secret_is_refused(bench: ProcessesBench) -> None:
+    for short in ("", "abc", "   abc\n", "a\r\nb\nc"):
+        spec = replace(bench.spec("step/a/1"), secrets={"LONG": "long enough", "PIN": short})
+        assert await _refusal(bench.processes.start(spec)) == "secret-too-short"
+    assert await bench.processes.status("step/a/1") is None
 
 
 async def check_starting_twice_starts_once(bench: ProcessesBench) -> None:
@@ -217,6 +236,8 @@ CHECKS: tuple[Callable[[ProcessesBench], Awaitable[None]], ...] = (
     check_an_unknown_process_is_none,
     check_an_end_is_recorded,
     check_output_is_in_the_log,
+    check_a_secret_is_masked_in_the_log,
+    check_a_short_secret_is_refused,
     check_starting_twice_starts_once,
     check_a_missing_command_is_a_problem,
     check_a_bad_name_is_refused,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +74,11 @@ def launch(nursery: Nursery, folder: Path, spec: ProcessSpec) -> Launched | None
         # For both directions: so a write works while no controller reads, and its end is seen however early it comes.
         events = os.open(folder / record.EVENTS, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         opened.append(events)
+        if spec.secrets:
+            opened.append(_keep_in_memory(spec.secrets))
         reader = open_events(folder)
         try:
-            child = _begin(nursery, folder, (lock, events))
+            child = _begin(nursery, folder, tuple(opened))
         except OSError:
             os.close(reader)
             raise
@@ -120,6 +123,16 @@ def signal_supervisor(folder: Path, pid: int, number: signal.Signals) -> None:
         return
     finally:
         os.close(handle)
+
+
+def _keep_in_memory(secrets: Mapping[str, str]) -> int:
+    """A descriptor from which they can be read, and nothing on any disk."""
+    descriptor = os.memfd_create("trimtab-secrets", os.MFD_CLOEXEC)
+    content = memoryview(record.encode(secrets.items()))
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _begin(nursery: Nursery, folder: Path, descriptors: tuple[int, ...]) -> int | None:

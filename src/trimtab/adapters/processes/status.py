@@ -58,6 +58,13 @@ def _problem(name: str, phase: str, state: Mapping[str, str], spec: Mapping[str,
             "Raise its timeout if it needs longer.",
             name,
         )
+    if state.get("output_lost") == "1":
+        return Problem(
+            "log-disk-full",
+            f"It {_how_it_ended(state)}; the end of its output is lost, for the disk was full for too long.",
+            "Make space where its log is, and run it again.",
+            name,
+        )
     if phase == "exited" and state.get("exit_code") == "0":
         return None
     again = ", and will be started again" if phase == "backing_off" else ""
