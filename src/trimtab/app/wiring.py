@@ -18,6 +18,7 @@ from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.reporting import Reporting
 from trimtab.ports.store import Controller
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
@@ -28,8 +29,11 @@ DATA_PLANE = "gateway/local"
 """The object whose holder moves the gateway of this folder."""
 
 
-def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None) -> Engine:
-    """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead."""
+def wire(
+    ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None, public_url: str = ""
+) -> Engine:
+    """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
+    `public_url`: where others reach its API, if that is another address than its own."""
     pipeline = Pipeline(
         source=ports.source,
         processes=ports.processes,
@@ -48,12 +52,13 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         retires=Retirements(ports.store),
         gate_command=_gate_command,
     )
+    reporting = Reporting(ports.store, ports.forges, ports.forge_secrets, public_url or me.url)
     engine = Engine(
         store=ports.store,
         clock=ports.clock,
         traffic=ports.gateway,
         kinds=_kinds(ports),
-        handlers={**pipeline.handlers(), **delivery.handlers()},
+        handlers={**pipeline.handlers(), **delivery.handlers(), **reporting.handlers()},
         owner=me.owner,
         lead=Lead(DATA_PLANE, ports.store, ports.gateway, ports.clock, me.owner, on_lead),
         sharing=Sharing(ports.store, me, is_gone=lambda other: is_gone(me, other)),
@@ -66,7 +71,7 @@ def _kinds(ports: Ports) -> dict[str, Kind]:
     """What is decided about, and who looks at the world for it."""
     gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
     return {
-        "app": Applications(ports.source),
+        "app": Applications(ports.source, ports.forges, ports.forge_secrets),
         "run": Runs(processes),
         "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
         "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
