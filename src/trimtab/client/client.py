@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from trimtab.views.model import (
     RolloutView,
     RunView,
     StatusView,
+    WebhookView,
 )
 
 API = "/api/v1"
@@ -116,9 +117,22 @@ class TrimtabClient:
 
     # --- steering ---
 
-    def register(self, app: str, *, branch: str = "main", poll_url: str | None = None) -> AppView:
-        """Deploy `branch` of a repository that Trimtab keeps, or of the one at `poll_url`, which is polled."""
-        return self._transport.post(AppView, _path("apps"), {"name": app, "branch": branch, "poll_url": poll_url})
+    def register(
+        self,
+        app: str,
+        *,
+        branch: str = "main",
+        poll_url: str | None = None,
+        forge: Mapping[str, str | None] | None = None,
+    ) -> AppView:
+        """Deploy `branch` of a repository that Trimtab keeps, or of the one at `poll_url`, which is polled. `forge`:
+        `kind`, `repository` and, if it is not the usual one, `api_url` of a repository at a forge."""
+        asked = {"name": app, "branch": branch, "poll_url": poll_url, "forge": forge}
+        return self._transport.post(AppView, _path("apps"), asked)
+
+    def keep_forge_secrets(self, app: str, token: str | None = None) -> WebhookView:
+        """Keep the token that the forge gave (None: as it was), and make the webhook's secret if there is none."""
+        return self._transport.post(WebhookView, _path("apps", app, "forge"), {"token": token})
 
     def cancel(self, app: str, number: int) -> Accepted:
         """Stop a run that is under way."""

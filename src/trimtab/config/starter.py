@@ -32,8 +32,8 @@ service:
   #drain: 1m           # for requests in flight, before an instance is told to stop
   #stop_timeout: 10s   # from SIGTERM to SIGKILL
 
-# What a change must pass before it becomes a release. Steps run side by side unless one needs another, each in a sandbox
-# with the commit's files and the outputs of what it needs; one that was given the same before is not run again:
+# What a change must pass before it becomes a release. Steps run side by side unless one needs another, each in a
+# sandbox with the commit's files and the outputs of what it needs; one that was given the same before does not run:
 # pipeline:
 #   build: {{run: make, inputs: [src/], outputs: dist/}}
 #   test: {{run: python -m pytest, needs: build}}
