@@ -23,6 +23,7 @@ from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
+from trimtab.testing.inline_threads import InlineThreads
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
@@ -141,6 +142,7 @@ class World:
         lead: Lead | None = None,
     ) -> Engine:
         """A controller with nothing in its memory."""
+        asyncio.get_running_loop().set_default_executor(InlineThreads())
         self.crashing = CrashingStore(self.store, crash_at, after=after)
         engine = self.engine(self.crashing, owner, lead)
         self._tasks[owner] = asyncio.create_task(engine.run())
