@@ -333,6 +333,16 @@ def test_a_token_that_others_can_read() -> None:
     assert [severity for severity, _ in judged((read[0], FOLDER[1]))] == ["note"]
 
 
+def test_a_secret_of_an_application_that_others_can_read() -> None:
+    open_folder = replace(FOLDER[0], mode=0o755)
+    well = (files.Item("secrets", ME, 0o700), files.Item("secrets/shop/forge-token", ME, 0o600))
+    assert [severity for severity, _ in judged((open_folder, *well))] == ["note"]
+    found = judged((open_folder, well[0], replace(well[1], mode=0o640)))
+    assert found == [
+        ("error", "Other users of this machine can read secrets/shop/forge-token, where an application's secrets are.")
+    ]
+
+
 PROGRAMS = programs.Programs((3, 12, 1), (3, 45, 0), (2, 43, 0))
 
 
