@@ -75,3 +75,15 @@ def test_a_repository_that_cannot_be_read_is_a_problem_until_it_can() -> None:
     assert said(decision, f.ProblemFound)
     assert not see(decision.state, reading=ApplicationReading(problem=problem)).emit
     assert said(see(decision.state), f.ProblemCleared)
+
+
+def test_runs_are_told_what_was_covered_when_a_change_passed_the_last_time() -> None:
+    failed = see(running("queue"), f.RunFinished(1, "failed", None, 1.0, {"test": 10.0}), arrived("b"))
+    assert said(failed, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    request = f.PullRequest(7, "main")
+    passed = see(failed.state, f.RunFinished(2, "passed", None, 1.0, {"test": 80.0}), arrived("c"))
+    assert said(passed, f.RunRequested) == [f.RunRequested(3, change("c"), coverage_pct={"test": 80.0})]
+    pulled = see(passed.state, f.PullRequestUpdated(request, change("d")))
+    assert said(pulled, f.RunRequested) == [f.RunRequested(4, change("d"), request, coverage_pct={"test": 80.0})]
+    after = see(pulled.state, f.RunFinished(4, "passed", None, 1.0, {"test": 99.0}))
+    assert after.state.coverage_pct == {"test": 80.0}, "a pull request is no measure for others"

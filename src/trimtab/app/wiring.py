@@ -18,6 +18,7 @@ from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 
@@ -37,6 +38,7 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
+        reports=StepReports(ports.workspaces, ports.reports),
         folder=home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),

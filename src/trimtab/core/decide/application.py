@@ -6,6 +6,7 @@ answers, less and less often while it does not, and at once when a webhook says 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trimtab.core.decide import pull_requests
@@ -59,6 +60,8 @@ class AppState:
     """When the remote is looked at next, unless something is heard of it before."""
     report_problem: Problem | None = None
     """Why the forge could not be told of a run."""
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the tests of each step covered when a change passed on the deployed branch the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,8 @@ class _Work:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
                 self.state = replace(self.state, policy=specification.on_newer_change)
-            case RunFinished(run=run):
-                self.finished(run)
+            case RunFinished() as finished:
+                self.finished(finished)
             case ForgeNotified():
                 self.state = replace(self.state, failures=0)
             case PullRequestUpdated(pull_request=request, change=change):
@@ -146,8 +149,11 @@ class _Work:
                     self.pulls(pull_requests.closed(self.state.pulls, self.state.name, branch))
         self.state = replace(self.state, source=source, failures=0)
 
-    def finished(self, run: int) -> None:
+    def finished(self, finished: RunFinished) -> None:
+        run = finished.run
         mine = run == self.state.running or run in self.state.pulls.running
+        if run == self.state.running and finished.outcome == "passed":
+            self.state = replace(self.state, coverage_pct=finished.coverage_pct)
         if run == self.state.running:
             self.state = replace(self.state, running=None)
         self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
@@ -192,7 +198,9 @@ class _Work:
     def begin(self) -> None:
         """Runs for what waits and may begin."""
         self.request()
-        pulls, next_run, emit = pull_requests.begin(self.state.pulls, self.state.name, self.state.next_run)
+        pulls, next_run, emit = pull_requests.begin(
+            self.state.pulls, self.state.name, self.state.next_run, self.state.coverage_pct
+        )
         self.emit += emit
         for number in range(self.state.next_run, next_run):
             self.report(number, "begun")
@@ -205,7 +213,8 @@ class _Work:
         change, number = self.state.waiting[0], self.state.next_run
         self.state = replace(self.state, waiting=self.state.waiting[1:], next_run=number + 1, running=number)
         why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
-        self.emit.append(Emit(RunRequested(number, change), why, object=run_object(self.state.name, number)))
+        asked = RunRequested(number, change, coverage_pct=self.state.coverage_pct)
+        self.emit.append(Emit(asked, why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
 
     def report(self, run: int, what: str) -> None:
