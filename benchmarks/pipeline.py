@@ -31,6 +31,7 @@ from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.git import GitSource
 from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.config import load
@@ -39,6 +40,7 @@ from trimtab.core.model.identity import run_object
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_traffic import MemoryTraffic
@@ -87,6 +89,7 @@ class Installation:
             workspaces=workspaces,
             cache=FileStepCache(folder / "cache", os.environ["PATH"]),
             secrets=MemorySecrets(),
+            reports=StepReports(workspaces, LimitedReports()),
             folder=folder / "runs",
             env={"PATH": os.environ["PATH"]},
             earlier=EarlierRuns(self.store),

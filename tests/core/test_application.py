@@ -86,3 +86,16 @@ def test_a_run_is_compared_with_the_newest_change_that_passed() -> None:
     assert [fact.base for fact in asked] == [state.passed]
     assert state.passed is not None
     assert state.passed.startswith("a")
+
+
+def test_runs_are_told_what_was_covered_when_a_change_passed_the_last_time() -> None:
+    failed = see(running("queue"), f.RunFinished(1, "failed", None, 1.0, {"test": 10.0}), arrived("b"))
+    assert said(failed, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    request, base = f.PullRequest(7, "main"), change("b").commit
+    passed = see(failed.state, f.RunFinished(2, "passed", None, 1.0, {"test": 80.0}), arrived("c"))
+    assert said(passed, f.RunRequested) == [f.RunRequested(3, change("c"), base=base, coverage_pct={"test": 80.0})]
+    pulled = see(passed.state, f.PullRequestUpdated(request, change("d")))
+    (asked,) = said(pulled, f.RunRequested)
+    assert asked == f.RunRequested(4, change("d"), request, base=change("c").commit, coverage_pct={"test": 80.0})
+    after = see(pulled.state, f.RunFinished(4, "passed", None, 1.0, {"test": 99.0}))
+    assert after.state.coverage_pct == {"test": 80.0}, "a pull request is no measure for others"

@@ -19,6 +19,7 @@ from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
@@ -27,6 +28,7 @@ from trimtab.testing.inline_threads import InlineThreads
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
+from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_runtime import MemoryRuntime
 from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
@@ -163,6 +165,7 @@ class World:
             workspaces=self.workspaces,
             cache=self.step_cache,
             secrets=self.secrets,
+            reports=StepReports(self.workspaces, MemoryReports()),
             folder=self.folder / "runs",
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),

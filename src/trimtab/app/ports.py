@@ -16,6 +16,7 @@ from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
 from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.secrets import FileSecrets
 from trimtab.adapters.store_sql.opening import open_store
@@ -38,6 +39,7 @@ class Ports:
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
     secrets: FileSecrets
+    reports: LimitedReports
     runtime: ProcessRuntime
     gateway: EnvoyGateway
     measurements: MeasurementReader
@@ -77,6 +79,7 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=(home,)),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
         secrets=FileSecrets(home / "secrets", os.environ),
+        reports=LimitedReports(),
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),
         measurements=MeasurementReader(clock),

@@ -19,6 +19,7 @@ from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, T
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
 from trimtab.engine.reporting import Reporting
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 
@@ -41,6 +42,7 @@ def wire(
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
+        reports=StepReports(ports.workspaces, ports.reports),
         folder=home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),

@@ -6,6 +6,7 @@ answers, less and less often while it does not, and at once when a webhook says 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trimtab.core.decide import pull_requests
@@ -63,6 +64,8 @@ class AppState:
     """When the remote is looked at next, unless something is heard of it before."""
     report_problem: Problem | None = None
     """Why the forge could not be told of a run."""
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the tests of each step covered when a change passed on the deployed branch the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,8 @@ class _Work:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
                 self.state = replace(self.state, policy=specification.on_newer_change)
-            case RunFinished(run=run, outcome=outcome):
-                self.finished(run, passed=outcome == "passed")
+            case RunFinished() as finished:
+                self.finished(finished)
             case ForgeNotified():
                 self.state = replace(self.state, failures=0)
             case PullRequestUpdated(pull_request=request, change=change):
@@ -150,11 +153,14 @@ class _Work:
                     self.pulls(pull_requests.closed(self.state.pulls, self.state.name, branch))
         self.state = replace(self.state, source=source, failures=0)
 
-    def finished(self, run: int, *, passed: bool) -> None:
+    def finished(self, finished: RunFinished) -> None:
+        run, passed = finished.run, finished.outcome == "passed"
         mine = run == self.state.running or run in self.state.pulls.running
         if run == self.state.running:
-            newest = self.state.running_commit if passed else self.state.passed
-            self.state = replace(self.state, running=None, running_commit=None, passed=newest)
+            if passed:
+                commit, coverage_pct = self.state.running_commit, finished.coverage_pct
+                self.state = replace(self.state, passed=commit, coverage_pct=coverage_pct)
+            self.state = replace(self.state, running=None, running_commit=None)
         self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
         if mine:
             self.report(run, "ended")
@@ -198,7 +204,7 @@ class _Work:
         """Runs for what waits and may begin."""
         self.request()
         pulls, next_run, emit = pull_requests.begin(
-            self.state.pulls, self.state.name, self.state.next_run, self.state.head
+            self.state.pulls, self.state.name, self.state.next_run, self.state.head, self.state.coverage_pct
         )
         self.emit += emit
         for number in range(self.state.next_run, next_run):
@@ -218,7 +224,7 @@ class _Work:
             running_commit=change.commit,
         )
         why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
-        asked = RunRequested(number, change, base=self.state.passed)
+        asked = RunRequested(number, change, base=self.state.passed, coverage_pct=self.state.coverage_pct)
         self.emit.append(Emit(asked, why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.report import ReportSpec, StepReport
 
 PendingPolicy = Literal["queue", "latest", "cancel"]
 """What becomes of a step that meets another one of its concurrency group.
@@ -98,6 +99,8 @@ class StepSpec:
     concurrency: ConcurrencySpec | None = None
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
     limits: LimitsSpec = field(default_factory=LimitsSpec)
+    reports: tuple[ReportSpec, ...] = ()
+    """What is read of what its tools have written, whether it passed or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class StepResult:
     process: str
     """The process that gave it, by which its log can be read."""
     duration_s: float
+    report: StepReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
