@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trimtab.core.model.facts import Change, PullRequest, StepOutcome
+from trimtab.core.model.facts import Change, Goal, PullRequest, StepOutcome
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.specification import Specification
 
@@ -66,3 +66,5 @@ class RunState:
     """Whether it is known which steps need not run. (True where nobody looks: in runs of older versions.)"""
     again_of: int | None = None
     fresh: tuple[str, ...] = ()
+    until: Goal = "deploy"
+    keep_going: bool = False
