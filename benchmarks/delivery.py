@@ -48,7 +48,7 @@ def installation(**settings: str) -> Iterator[World]:
 
 
 def push_to_first_step(world: World, pushes: int) -> dict[str, Value]:
-    """From the moment the branch moved in Trimtab's repository until the step's shell, in its sandbox, said the time."""
+    """From the moment the branch moved in Trimtab's repository until the step's shell said the time in its sandbox."""
     world.configure(strategy="instant", pipeline="pipeline: {first: 'date +%s.%N; exit 1'}")
     branch = world.home / "git" / "shop.git" / "refs" / "heads" / "main"
     waits_ms = []

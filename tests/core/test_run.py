@@ -466,3 +466,59 @@ def test_a_step_from_the_cache_brings_its_report() -> None:
     play = Play((TESTED, StepSpec("next", "next", needs=("test",))))
     play.begin({"test": StepResult(None, "step/shop/0/test/1", 2.0, covered(90))})
     assert play.state.steps["test"].report == covered(90)
+
+
+# --- how far a run goes ---
+
+
+def asked(**wishes: Any) -> f.RunRequested:
+    return f.RunRequested(1, CHANGE, **wishes)
+
+
+def test_a_run_that_is_to_run_its_steps_makes_no_release() -> None:
+    play = Play((StepSpec("test", "test"),))
+    play.begin(asked=asked(until="steps"))
+    play.end("test")
+    assert play.finish[0].outcome == "passed"
+    assert not any(isinstance(action, CutRelease) for action in play.todo.values())
+    assert play.finish[1] == "all steps passed; nothing was to be released"
+
+
+def test_a_run_that_is_to_make_a_release_offers_it_to_nobody() -> None:
+    play = Play(())
+    play.begin(asked=asked(until="release"))
+    play.see(f.ReleaseCut(RELEASE, 1, CHANGE.commit, {"code": Part(TREE, 1, 1)}))
+    assert play.finish[0].release == RELEASE
+    assert play.emitted(f.ReleaseOffered) == []
+
+
+def test_what_is_asked_for_is_passed_on_to_whoever_reads_the_specification() -> None:
+    play = Play(DIAMOND)
+    play.begin(asked=asked(only=("lint",)), left_out={"test": "not asked for", "pack": "not asked for"})
+    assert getattr(play.todo["specification"], "only") == ("lint",)  # noqa: B009
+    assert play.started() == {"lint"}
+
+
+def test_going_on_after_a_failure_runs_all_that_do_not_need_it() -> None:
+    steps = (*DIAMOND, StepSpec("docs", "docs", needs=("lint",)), StepSpec("last", "last", needs=("docs",)))
+    play = Play(steps)
+    play.begin(asked=asked(keep_going=True, until="steps"), parallel=1)
+    play.end("lint")
+    play.end("test", "failed", code=1)
+    assert play.started() == {"lint", "test", "docs"}
+    play.end("docs")
+    play.end("last")
+    assert play.status("pack") == "skipped"
+    assert play.finish[0].outcome == "failed"
+    assert play.finish[1] == "test failed"
+
+
+def test_going_on_after_a_failure_waits_for_a_turn() -> None:
+    steps = (StepSpec("test", "test"), StepSpec("deploy", "deploy", concurrency=ConcurrencySpec("one")))
+    play = Play(steps)
+    play.begin(asked=asked(keep_going=True))
+    play.end("test", "failed", code=1)
+    assert play.state.phase == "running"
+    play.see(f.TurnGiven("deploy"))
+    play.end("deploy")
+    assert play.finish[1] == "test failed, so nothing was released"

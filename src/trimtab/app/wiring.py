@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from trimtab.adapters import gates
 from trimtab.adapters.calendar import RuleCalendar
 from trimtab.app.identity import is_gone
+from trimtab.app.inherited import passed_on
 from trimtab.app.ports import Ports
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.model.strategy import GateSpec
@@ -22,10 +23,6 @@ from trimtab.engine.reporting import Reporting
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
-
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
-"""What steps and instances get of the controller's own environment."""
-
 
 DATA_PLANE = "gateway/local"
 """The object whose holder moves the gateway of this folder."""
@@ -83,11 +80,6 @@ def _kinds(ports: Ports) -> dict[str, Kind]:
         "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
         "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
     }
-
-
-def passed_on() -> Mapping[str, str]:
-    """The part of our own environment that steps and instances get; the interpreter in use comes first on the path."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 def _waits_for(process: str) -> str | None:

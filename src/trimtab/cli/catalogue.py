@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "init": Entry("Write a commented trimtab.yaml for this folder.", "init:init"),
         "import": Entry("Write trimtab.yaml from another tool's configuration.", "import_:import_group"),
         "validate": Entry("Check trimtab.yaml and show all its problems.", "validate:validate"),
+        "run": Entry("Run the pipeline here, on the files as they are now.", "run_:run"),
         "simulate": Entry("Tell how soon a rollout would have a verdict.", "simulate:simulate"),
         "up": Entry("Run the controller, the gateway and the API.", "up:up"),
         "down": Entry("Stop Trimtab, and everything that it runs.", "up:down"),
@@ -27,8 +28,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "See": {
         "status": Entry("Show what runs where, and what is on its way.", "status:status"),
-        "runs": Entry("List the newest runs of the pipeline.", "runs:runs"),
-        "run": Entry("Show one run with its steps.", "runs:run"),
+        "runs": Entry("List the newest runs of the pipeline, or show one.", "runs:runs"),
         "releases": Entry("List the newest releases and how they fared.", "releases:releases"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
         "metrics": Entry("Read your own metrics once, now.", "metrics:metrics"),

@@ -10,9 +10,8 @@ import click
 from trimtab.cli.catalogue import SECTIONS
 from trimtab.cli.lazy import LazyGroup
 from trimtab.cli.options import SERVER_OPTIONS
+from trimtab.cli.reporting import INTERRUPTED, WRONG, report
 from trimtab.core.errors import TrimtabError
-
-WRONG, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @click.pass_context
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except TrimtabError as error:
-        _report(error)
+        report(error)
         return WRONG
     except click.ClickException as error:
         error.show()
@@ -61,18 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return WRONG
-
-
-def _report(error: TrimtabError) -> None:
-    """Each problem: what is wrong, where, and what to do next."""
-    from trimtab.cli.plain import clean
-
-    for problem in error.problems:
-        click.echo(f"error: {clean(problem.message)}", err=True)
-        if problem.where:
-            click.echo(f"  at {clean(problem.where)}", err=True)
-        if problem.hint:
-            click.echo(f"  hint: {clean(problem.hint)}", err=True)
 
 
 def _forget_stdout() -> None:

@@ -110,15 +110,16 @@ class Engine:
         *,
         store: Store,
         clock: Clock,
-        traffic: Traffic,
+        traffic: Traffic | None,
         kinds: Mapping[str, Kind],
         handlers: Mapping[type[Action], Handler],
         owner: str,
         lead: Lead | None = None,
         sharing: Sharing | None = None,
     ) -> None:
-        """`lead`: for a data plane that only one controller at a time may move, environments and rollouts are decided
-        by that one. `sharing`: how several controllers spread what any of them may do."""
+        """`traffic`: None where nothing is deployed. `lead`: for a data plane that only one controller at a time may
+        move, environments and rollouts are decided by that one. `sharing`: how several controllers spread what any of
+        them may do."""
         self._store, self._clock, self._traffic = store, clock, traffic
         self._lead, self._sharing = lead, sharing
         self._kinds, self._handlers, self._owner = kinds, handlers, owner
@@ -309,7 +310,7 @@ class Engine:
         now = self._clock.now()
         decision = await kind.decide(state, claim.facts, now)
         await self._stored(claim, decision, now)
-        if decision.lease is not None:
+        if decision.lease is not None and self._traffic is not None:
             lease = decision.lease
             await self._traffic.lease(lease.environment, lease.id, lease.share, gate)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.core.decide.run.conditions import why_left_out
+from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
 from trimtab.core.errors import Problem, TrimtabError
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
+from trimtab.core.model.pipeline import in_order, with_needs
 from trimtab.core.model.specification import Specification
 from trimtab.engine.loop import Handler, Order
 from trimtab.engine.steps import Steps
@@ -63,8 +64,11 @@ class Pipeline:
         changed = None
         if action.base is not None and any(step.when.changed for step in specification.steps):
             changed = await self.source.changed(action.app, action.base, action.commit)
+        wanted = with_needs(in_order(specification.steps), action.only)
         reasons = {
             step.name: why_left_out(step.when, action.branch, action.is_pull_request, changed, action.base)
+            if step.name in wanted
+            else NOT_ASKED_FOR
             for step in specification.steps
         }
         return {name: reason for name, reason in reasons.items() if reason}

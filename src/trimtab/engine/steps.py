@@ -108,7 +108,7 @@ class Steps:
             if result is None and step.cached:
                 try:
                     result = await self.cache.find(
-                        await self._key(action.app, action.commit, step, layers), action.scopes
+                        await self.key(action.app, action.commit, step, layers), action.scopes
                     )
                 except TrimtabError:
                     continue  # it is said when the step starts
@@ -117,7 +117,8 @@ class Steps:
                 taken[step.name] = result
         return StepsLookedUp(taken)
 
-    async def _key(self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest]) -> Digest:
+    async def key(self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest]) -> Digest:
+        """What the step's outcome is known by in the cache. Raises `TrimtabError` (`tool-missing`)."""
         wanted = (app, commit, step.inputs)
         if wanted not in self._inputs:
             inputs = inputs_digest(await self._files_of(app, commit), step.inputs)
@@ -135,7 +136,7 @@ class Steps:
         action: StartStep = order.action
         step = action.step
         name = step_process(action.app, action.run, step.name, action.attempt)
-        key = await self._key(action.app, action.commit, step, action.layers) if action.scopes else ""
+        key = await self.key(action.app, action.commit, step, action.layers) if action.scopes else ""
         if await self.processes.status(name) is None:
             known = await self.cache.find(key, action.scopes) if key and not action.fresh else None
             known = _as_judged_now(known, step, action.coverage_pct)

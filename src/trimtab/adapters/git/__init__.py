@@ -4,5 +4,6 @@ from trimtab.adapters.git.hooks import configure_hooks
 from trimtab.adapters.git.http import GitHttpBackend
 from trimtab.adapters.git.source import GitSource
 from trimtab.adapters.git.state_repository import GitStateRepository
+from trimtab.adapters.git.working_tree import WorkingTree
 
-__all__ = ["GitHttpBackend", "GitSource", "GitStateRepository", "configure_hooks"]
+__all__ = ["GitHttpBackend", "GitSource", "GitStateRepository", "WorkingTree", "configure_hooks"]

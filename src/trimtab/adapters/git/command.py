@@ -10,9 +10,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from trimtab.core.errors import Problem, TrimtabError, failure
 
+Settings = Literal["ours", "users"]
+"""Whose configuration counts: ours in Trimtab's own repositories, the user's in a working tree of theirs."""
 CONFIG = Path(__file__).with_name("gitconfig")
 LONGEST_IN_TIMEOUTS = 60
 """A call that keeps giving signs of life is ended all the same after this many times its timeout."""
@@ -28,8 +31,12 @@ _BUFFER_BYTES = 1024 * 1024
 _PASSWORD = re.compile(r"(://)[^/@\s]+@")
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(extra: Mapping[str, str] | None = None, settings: Settings = "ours") -> dict[str, str]:
     """The whole environment of a Git command."""
+    if settings == "users":
+        # Not what a hook's environment says of another repository.
+        said = {n: value for n, value in os.environ.items() if not n.startswith("GIT_") or n.startswith("GIT_CONFIG_")}
+        return said | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"} | dict(extra or {})
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     fixed = {
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -75,7 +82,9 @@ class GitTimeout(TrimtabError):
     """The command gave no sign of life for as long as it was allowed to."""
 
 
-async def start(*args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
+async def start(
+    *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, settings: Settings = "ours"
+) -> Process:
     """Start `git ARGS` in a process group of its own, with pipes. Raises `TrimtabError` (`git-missing`)."""
     try:
         return await asyncio.create_subprocess_exec(
@@ -85,7 +94,7 @@ async def start(*args: str, env: Mapping[str, str] | None = None, cwd: Path | No
             stdout=PIPE,
             stderr=PIPE,
             limit=_BUFFER_BYTES,
-            env=environment(env),
+            env=environment(env, settings),
             cwd=cwd,
             start_new_session=True,
         )
@@ -124,6 +133,7 @@ async def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
     ok: Collection[int] | None = (0,),
+    settings: Settings = "ours",
 ) -> Finished:
     """Run `git ARGS` to its end, `where` being what it is about (for errors).
 
@@ -132,7 +142,7 @@ async def run(
     it and whatever it started are ended first.
     """
     repository = (f"--git-dir={git_dir}",) if git_dir is not None else ()
-    process = await start(*repository, *args, env=env)
+    process = await start(*repository, *args, env=env, settings=settings)
     try:
         done = await _communicate(process, stdin, timeout_s)
     except TimeoutError:

@@ -83,6 +83,15 @@ class SupervisedProcesses:
                     signal_supervisor(folder, int(state["supervisor"]), signal.SIGKILL)
             await self._change(name)
 
+    async def kill(self, name: str) -> None:
+        """End it at once, and its supervisor with it; returns when it has ended. Idempotent."""
+        self._adopt()
+        folder = self._folder(name)
+        while (state := self._state(name)) is not None and state["phase"] in LIVE_PHASES:
+            if "supervisor" in state:
+                signal_supervisor(folder, int(state["supervisor"]), signal.SIGKILL)
+            await self._change(name)
+
     async def forget(self, name: str) -> None:
         self._adopt()
         folder = self._folder(name)

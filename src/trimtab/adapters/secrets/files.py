@@ -16,14 +16,18 @@ class FileSecrets:
     """`Secrets` in ``HOME/APP/NAME``, else in the variable ``TRIMTAB_SECRET_APP_NAME`` or ``TRIMTAB_SECRET_NAME`` (the
     application's name in capitals, with ``_`` for ``-``)."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> None:
+        """`given`: secrets that come before all others, whatever the application."""
         self._home = home
         self._environment = environment
+        self._given = given or {}
 
     async def values(self, app: str, names: Sequence[str]) -> dict[str, str]:
         return {name: await asyncio.to_thread(self._value, app, name) for name in names}
 
     def _value(self, app: str, name: str) -> str:
+        if name in self._given:
+            return self._given[name]
         file = self._home / app / name
         try:
             # One line break at the end is what editors leave there.

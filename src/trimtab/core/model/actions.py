@@ -33,6 +33,8 @@ class ReadSpecification(Action):
     branch: str = ""
     """That it is on; for a pull request, that it wants to be merged into."""
     is_pull_request: bool = False
+    only: tuple[str, ...] = ()
+    """These steps and what they need; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)

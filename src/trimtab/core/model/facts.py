@@ -20,6 +20,8 @@ from trimtab.core.model.specification import Specification
 
 StepOutcome = Literal["passed", "failed", "timed_out", "cancelled", "lost"]
 RunOutcome = Literal["passed", "failed", "invalid", "superseded", "cancelled", "lost"]
+Goal = Literal["steps", "release", "deploy"]
+"""How far a run goes: its steps only, or a release of what they gave, or that release on its way to production."""
 """``lost``: it could not go on for a reason that is not the change's, such as a machine that broke down."""
 RolloutOutcome = Literal["promoted", "rolled_back", "aborted", "superseded", "failed"]
 VerdictName = Literal["PASS", "FAIL", "INSUFFICIENT", "INVALID"]
@@ -143,6 +145,11 @@ class RunRequested(Fact):
     """...but for these steps and those that need them."""
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
     """What the tests of each step covered when a change passed on the deployed branch the last time."""
+    until: Goal = "deploy"
+    only: tuple[str, ...] = ()
+    """These steps and what they need; empty: all."""
+    keep_going: bool = False
+    """Whether a failed step stops only those that need it."""
 
 
 # --- the run -------------------------------------------------------------------------------------------------------

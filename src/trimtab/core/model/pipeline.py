@@ -168,3 +168,12 @@ def needed_by(steps: Sequence[StepSpec], name: str) -> tuple[str, ...]:
             wanted.add(need)
             waiting += needs[need]
     return tuple(step.name for step in steps if step.name in wanted)
+
+
+def with_needs(steps: Sequence[StepSpec], names: Sequence[str]) -> frozenset[str]:
+    """These steps and all that they need; without names all steps. `steps`: as `in_order` gives them. Names of no step
+    are passed over."""
+    if not names:
+        return frozenset(step.name for step in steps)
+    named = [step.name for step in steps if step.name in names]
+    return frozenset(named).union(*(needed_by(steps, name) for name in named))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import ConditionSpec
 
+NOT_ASKED_FOR = "not asked for"
+
 
 def why_left_out(
     when: ConditionSpec, branch: str, is_pull_request: bool, changed: Sequence[str] | None, base: str | None

@@ -45,6 +45,7 @@ from trimtab.core.model.report import objections
 from trimtab.core.model.specification import Specification
 from trimtab.core.say import count, duration
 
+AGAIN = "`trimtab rerun` tries again"
 POLL_S = 1.0
 """How often running steps are looked at when nothing wakes the run earlier."""
 
@@ -133,10 +134,12 @@ class _Work:
             again_of=asked.again_of,
             fresh=asked.fresh,
             coverage_pct=asked.coverage_pct,
+            until=asked.until,
+            keep_going=asked.keep_going,
         )
         request, change = asked.pull_request, asked.change
         branch = request.base if request is not None else change.branch
-        read = ReadSpecification(self.state.app, change.commit, asked.base, branch, request is not None)
+        read = ReadSpecification(self.state.app, change.commit, asked.base, branch, request is not None, asked.only)
         self.todo.append(Todo("specification", read))
 
     def specified(self, read: SpecificationRead) -> None:
@@ -203,9 +206,10 @@ class _Work:
     def released(self, release: Digest, cut: ReleaseCut) -> None:
         change = self.state.change
         assert change is not None
-        first = EnvironmentId(self.state.app, self.specification.environments[0].name)
-        offer = ReleaseOffered(release, self.state.number, self.specification, change.commit, change.subject)
-        self.emit.append(Emit(offer, f"run {self.state.number} passed", object=first.object_id))
+        if self.state.until == "deploy":
+            first = EnvironmentId(self.state.app, self.specification.environments[0].name)
+            offer = ReleaseOffered(release, self.state.number, self.specification, change.commit, change.subject)
+            self.emit.append(Emit(offer, f"run {self.state.number} passed", object=first.object_id))
         parts = ", ".join(sorted(cut.parts))
         self.finish("passed", f"release {short(release)} ({parts}) was cut from {change.commit[:8]}", release)
 
@@ -312,15 +316,23 @@ class _Work:
         if self.state.phase != "running" or not self.state.looked_up:
             return
         failed = [name for name, step in self.state.steps.items() if step.status == "failed"]
-        if not failed:
+        if not failed or self.state.keep_going:
             self.start_what_may()
         steps = self.state.steps.values()
         if any(step.status in UNDER_WAY for step in steps):
+            return
+        if failed and self.state.keep_going and self.may_go_on():
             return
         if failed:
             self.fail(failed)
         elif all(step.status in DONE for step in steps):
             self.release()
+
+    def may_go_on(self) -> bool:
+        """Whether a step waits that needs none of those that failed: for its turn, or for its next attempt."""
+        ordered, steps = in_order(self.specification.steps), self.state.steps
+        waiting = [spec for spec in ordered if steps[spec.name].status == "waiting"]
+        return any(all(steps[need].status != "failed" for need in needed_by(ordered, spec.name)) for spec in waiting)
 
     def start_what_may(self) -> None:
         ordered = in_order(self.specification.steps)
@@ -362,16 +374,20 @@ class _Work:
                 self.set_step(name, status="skipped")
         readings = [self.state.steps[name].reading for name in failed]
         if all(reading is not None and reading.outcome == "lost" for reading in readings):
-            said = f"{' and '.join(failed)} could not be run to the end: not the change's fault. Nothing was released"
-            self.finish("lost", f"{said}; `trimtab rerun` tries again")
+            said = f"{' and '.join(failed)} could not be run to the end: not the change's fault"
+            self.finish("lost", said if self.state.until == "steps" else f"{said}. Nothing was released; {AGAIN}")
         else:
-            self.finish("failed", f"{' and '.join(failed)} failed, so nothing was released")
+            said = f"{' and '.join(failed)} failed"
+            self.finish("failed", said if self.state.until == "steps" else f"{said}, so nothing was released")
 
     def release(self) -> None:
         change, request = self.state.change, self.state.pull_request
         assert change is not None
         if request is not None:
             self.finish("passed", f"all steps passed; {request} is deployed once it is merged")
+            return
+        if self.state.until == "steps":
+            self.finish("passed", "all steps passed; nothing was to be released")
             return
         self.state = replace(self.state, phase="cutting")
         layers = self.layers(tuple(spec.name for spec in in_order(self.specification.steps)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trimtab.core.model.facts import Change, PullRequest, StepOutcome
+from trimtab.core.model.facts import Change, Goal, PullRequest, StepOutcome
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.report import StepReport
 from trimtab.core.model.specification import Specification
@@ -70,3 +70,5 @@ class RunState:
     fresh: tuple[str, ...] = ()
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
     """What the coverage of each step is compared with."""
+    until: Goal = "deploy"
+    keep_going: bool = False

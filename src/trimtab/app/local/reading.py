@@ -1,0 +1,70 @@
+"""What is asked for on the command line: trimtab.yaml, steps by their names, secrets in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from trimtab.config.loading import load as load_configuration
+from trimtab.core.errors import failure
+from trimtab.core.model.specification import Specification
+from trimtab.engine.pipeline import CONFIGURATION
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def configuration(top: Path) -> Specification:
+    """The specification in the working tree. Raises `TrimtabError`: `config-missing`, and whatever is wrong with it."""
+    path = top / CONFIGURATION
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        hint = "write one with `trimtab init`, or go to the folder that has one"
+        raise failure("config-missing", f"{CONFIGURATION} cannot be read: {error.strerror}", hint, str(path)) from None
+    return load_configuration(text, CONFIGURATION)
+
+
+def steps_named(specification: Specification, names: Sequence[str]) -> tuple[str, ...]:
+    """The steps that are meant: a name means all variants of its matrix. Raises `TrimtabError` (`step-unknown`)."""
+    known = [step.name for step in specification.steps]
+    found: dict[str, None] = {}
+    for name in names:
+        mine = [step for step in known if step == name or step.partition("@")[0] == name]
+        if not mine:
+            hint = f"its steps: {', '.join(known) or 'none'}"
+            if name.isdigit():
+                hint = f"`trimtab runs {name}` shows run {name} of the server; {hint}"
+            raise failure("step-unknown", f"there is no step {name}", hint, CONFIGURATION)
+        found |= dict.fromkeys(mine)
+    return tuple(found)
+
+
+def env_file(path: Path) -> dict[str, str]:
+    """Variables of a file with lines ``NAME=VALUE``: with ``export`` before them if you like, values in single quotes
+    (as they are) or double quotes (with ``\\n``, ``\\"``), comments after ``#``. Raises `TrimtabError` (`env-file`)."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise failure("env-file", f"it cannot be read: {error}", "name a text file", str(path)) from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            # The line itself is not shown: it may well be a secret.
+            hint = "write NAME=VALUE, one a line"
+            raise failure("env-file", "the line is no variable", hint, f"{path}:{number}")
+        found[match[1]] = _value(match[2])
+    return found
+
+
+def _value(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] == "'":
+        return text[1:-1]
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text[1:-1])
+    return re.sub(r"\s+#.*", "", text)
