@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client.server import TOKEN, Api, served
+from tests.client.server import TOKEN, Api, served, until
 from trimtab.core.model import facts as f
 from trimtab.testing.memory_source import File
 
@@ -49,8 +48,7 @@ def test_a_branch_to_be_tried_gets_a_run_and_the_pusher_its_number(api: Api) -> 
 
     def begin() -> None:
         """As the engine does when it sees the fact."""
-        while api.last().kind != "PullRequestUpdated":
-            time.sleep(0.002)
+        until(lambda: api.last().kind == "PullRequestUpdated")
         api.store.append([f.Recorded("run/shop/9", f.RunRequested(9, change, request))], api.clock.now())
 
     engine = threading.Thread(target=begin)
