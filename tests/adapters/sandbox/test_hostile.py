@@ -283,7 +283,7 @@ def connect(address):
         connection.connect(address)
         return connection.recv(9).decode()
 attempt("path", lambda: connect({str(by_path)!r}))
-attempt("abstract", lambda: connect("\\0{rig.mark}"))
+attempt("abstract", lambda: connect("\\x00{rig.mark}"))
 """
     with Serving(str(by_path)), Serving(f"\0{rig.mark}"):
         before = rig._before
