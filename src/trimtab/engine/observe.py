@@ -17,6 +17,7 @@ from trimtab.core.decide.environment import (
 )
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
+from trimtab.core.decide.run.trying import is_infrastructure
 from trimtab.core.decide.turns import TurnsState, decide_turns
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
@@ -216,6 +217,10 @@ def step_reading(status: ProcessStatus, log: Path) -> StepReading:
     quoted = f": {last}" if last else ""
     if status.phase == "lost":
         return StepReading("lost", None, took, "its supervisor is gone (killed, or the machine was restarted)")
+    if status.over_limit and status.problem is not None:
+        return StepReading("failed", status.exit_code, took, str(status.problem))
+    if status.problem is not None and is_infrastructure(status.problem):
+        return StepReading("lost", status.exit_code, took, str(status.problem))
     if status.timed_out:
         return StepReading("timed_out", status.exit_code, took, f"its time was up{quoted}")
     if status.problem is not None and status.exit_code is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from trimtab.core.errors import TrimtabError
-from trimtab.ports.processes import Processes, ProcessSpec, ProcessStatus
+from trimtab.ports.processes import Limits, Processes, ProcessSpec, ProcessStatus
 
 _MOST_WAITS = 1000
 
@@ -204,6 +204,25 @@ async def check_a_time_limit_is_kept(bench: ProcessesBench) -> None:
     assert status.problem.code == "process-timed-out"
 
 
+async def check_output_beyond_its_limit_ends_it(bench: ProcessesBench) -> None:
+    spec = replace(bench.spec("step/a/1"), limits=Limits(output_bytes=10))
+    await bench.processes.start(spec)
+    await bench.finish("step/a/1", 0, "x" * 100)
+    status = await eventually(bench, "step/a/1", ended)
+    assert status.over_limit == "output"
+    assert status.problem is not None
+    assert status.problem.code == "process-over-limit"
+    assert "limits.output" in status.problem.hint
+    assert bench.processes.log_path("step/a/1").read_text() == "x" * 10
+
+
+async def check_output_within_its_limit_is_kept(bench: ProcessesBench) -> None:
+    await bench.processes.start(replace(bench.spec("step/a/1"), limits=Limits(output_bytes=10)))
+    await bench.finish("step/a/1", 0, "123456789")
+    status = await eventually(bench, "step/a/1", ended)
+    assert (status.over_limit, status.exit_code, status.problem) == ("", 0, None)
+
+
 async def check_changes_are_told(bench: ProcessesBench) -> None:
     told: list[str] = []
     bench.processes.on_change(told.append)
@@ -247,6 +266,8 @@ CHECKS: tuple[Callable[[ProcessesBench], Awaitable[None]], ...] = (
     check_a_restarted_process_comes_back,
     check_a_resting_process_says_why,
     check_a_time_limit_is_kept,
+    check_output_beyond_its_limit_ends_it,
+    check_output_within_its_limit_is_kept,
     check_changes_are_told,
     check_the_next_controller_finds_everything,
 )

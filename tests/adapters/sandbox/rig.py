@@ -115,6 +115,8 @@ class Rig:
     async def end(self) -> None:
         await asyncio.gather(*(self.processes.stop(each.name) for each in await self.processes.list("")))
         await self.processes.close()
+        for name in (HOSTILE, NEIGHBOUR):
+            await self.workspaces.close(name)  # a hundred thousand files are not for pytest to keep
 
     def survivors(self, name: str = "") -> list[int]:
         """Processes of steps that were begun here (of this one only), wherever they went."""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.adapters.sandbox.rig import HOSTILE, MIB, NEIGHBOUR, PLENTY, Rig, refused, until
 from tests.namespaces import not_permitted
+from trimtab.adapters.processes.limits import how_held
 from trimtab.adapters.sandbox.scoped import can_scope
 from trimtab.core.errors import TrimtabError
 
@@ -37,17 +38,31 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 async def test_fork_bomb(rig: Rig) -> None:
-    # Whatever becomes of the limits, the machine survives this test: there is a fork for each byte in the pipe.
-    bomb = (
-        "taken, given = os.pipe()\nos.write(given, b'x' * 2000)\nos.close(given)\n"
-        "while os.read(taken, 1):\n  try: os.fork()\n  except OSError: pass\ntime.sleep(600)"
-    )
+    # Bounded once more, and not in a hurry: were nobody to hold it, the machine that runs this test would be lost.
+    bomb = """
+resource.setrlimit(resource.RLIMIT_NPROC, (min(400, resource.getrlimit(resource.RLIMIT_NPROC)[0] % 2**63),) * 2)
+for _ in range(12):
+    try: os.fork()
+    except OSError: time.sleep(0.1)
+time.sleep(600)
+"""
     ran = await rig.run(bomb, replace(PLENTY, processes=50))
     assert ran.over == "processes"
     assert ran.status.problem is not None
     assert ran.status.problem.code == "process-over-limit"
     assert "50 processes" in ran.status.problem.message
     assert "limits.processes" in ran.status.problem.hint
+
+
+async def test_where_processes_are_watched_the_kernel_bounds_them_too(rig: Rig) -> None:
+    """A fork bomb leaves no time to who watches."""
+    script = """
+attempt("most", lambda: resource.getrlimit(resource.RLIMIT_NPROC)[0])
+attempt("told", lambda: str("TRIMTAB_PROCESSES" in os.environ))
+"""
+    ran = await rig.run(script, replace(PLENTY, processes=50))
+    assert (ran.attempts["most"] == 82) == (how_held()["processes"] == "watch")
+    assert ran.attempts["told"] == "False"
 
 
 async def test_memory_hog(rig: Rig) -> None:
@@ -268,7 +283,7 @@ def connect(address):
         connection.connect(address)
         return connection.recv(9).decode()
 attempt("path", lambda: connect({str(by_path)!r}))
-attempt("abstract", lambda: connect("\\0{rig.mark}"))
+attempt("abstract", lambda: connect("\\x00{rig.mark}"))
 """
     with Serving(str(by_path)), Serving(f"\0{rig.mark}"):
         before = rig._before
@@ -419,8 +434,8 @@ async def test_a_step_that_stops_when_asked_has_time_to_do_so(rig: Rig) -> None:
     """It is asked itself: were its sandbox ended, it would be gone at once."""
     script = """
 def leave(*_):
-    print("put everything away", flush=True)
-    sys.exit(3)
+    os.write(1, b"put everything away")
+    os._exit(3)
 signal.signal(signal.SIGTERM, leave); print("ready", flush=True); time.sleep(600)
 """
     await rig.start(HOSTILE, script)

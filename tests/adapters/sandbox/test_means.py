@@ -101,7 +101,7 @@ import asyncio, subprocess, sys
 from pathlib import Path
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.ports.workspaces import Isolation
-from trimtab.testing.workspaces_contract import NAME, layer, run
+from trimtab.testing.workspaces_contract import NAME, contents, layer, run
 
 async def main(disk: Path) -> None:
     for name in ("lower", "upper", "work", "merged"):

@@ -16,6 +16,11 @@ from trimtab.adapters.processes.disk_use import DiskUse
 FIELD = "limit_"
 """What a limit's name in the record begins with: ``limit_memory``, in bytes."""
 LOOK_S = 0.25
+PROCESSES_VARIABLE = "TRIMTAB_PROCESSES"
+"""Tells the sandbox how many processes the kernel is to refuse one more at, where it counts them for each sandbox of a
+user without privileges. It is a little more than the limit, so that a watch sees it exceeded; without it, a fork bomb
+would leave no processor time to who watches."""
+_MARGIN = 32
 
 
 class Guard:
@@ -37,6 +42,13 @@ class Guard:
     def of(cls, fields: dict[str, str], root: int) -> Guard | None:
         """None for a process without limits."""
         return cls(fields, root) if any(key.startswith(FIELD) for key in fields) else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Further variables for its process."""
+        if "processes" not in self._watched:
+            return {}
+        return {PROCESSES_VARIABLE: str(int(self._limits["processes"]) + _MARGIN)}
 
     def begin(self) -> None:
         """It is about to be started, perhaps again."""

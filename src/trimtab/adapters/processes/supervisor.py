@@ -50,6 +50,7 @@ class Supervisor:
         spec = dict(fields)
         self._command = child.Command(fields)
         self._guard = Guard.of(spec, os.getpid())
+        self._command.env |= {} if self._guard is None else self._guard.environment
         self._restart = spec["restart"] == "1"
         self._timeout_s = float(spec["timeout_s"]) if "timeout_s" in spec else _NEVER
         self._stop_timeout_s = float(spec["stop_timeout_s"])

@@ -12,6 +12,13 @@ from trimtab.adapters.sandbox.place import STEP_HOME, STEP_ID, Place, Record
 
 WORKSPACE = "/step"
 """Where every step finds its files. A name that no machine has: nothing that a step may read is covered by it."""
+# The kernel counts a user's processes anew in each user namespace, so this limit can only be set inside. Shells know it
+# as -u or as -p. Whoever watches processes says it in this variable, which the step does not see.
+_BOUND_PROCESSES = """
+most=$TRIMTAB_PROCESSES; unset TRIMTAB_PROCESSES
+[ -z "$most" ] || ulimit -u "$most" 2> /dev/null || ulimit -p "$most"
+exec "$@"
+"""
 
 
 def sandboxed(
@@ -33,6 +40,7 @@ def sandboxed(
         *("--bind", str(place.shm), "/dev/shm", "--remount-ro", "/dev"),
         *_files(place, record),
         *("--remount-ro", "/", "--chdir", WORKSPACE, "--"),
+        *("/bin/sh", "-c", _BOUND_PROCESSES, "sh"),
     )
 
 

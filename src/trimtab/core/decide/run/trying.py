@@ -18,6 +18,7 @@ INFRASTRUCTURE = (
     "workspace-io",
     "step-cache-io",
     "outputs-missing",
+    "log-disk-full",
     "report-io",
 )
 """Problems that are not the change's."""
