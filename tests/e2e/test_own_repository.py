@@ -94,7 +94,7 @@ def test_it_is_built_tested_and_released_with_a_pull_request(world: Forged) -> N
         run = wait_for(lambda: finished(world, proposed), within_s=120, why="the pull request's run finishes")
         assert (run.status, set(statuses(run).values())) == ("passed", {"cached"}), "its change concerns no step"
         wait_for(lambda: world.told(proposed) == "success", why="the forge is told")
-        assert "wheel" in world.comment(7)
+        wait_for(lambda: "wheel" in world.comment(7), why="the pull request is told")
         assert world.client.environment("shop", "production").live == live
 
         merged = world.merge(7)
