@@ -1,5 +1,5 @@
-"""kill -9 of the real controller at every stored transition of a run, with real steps: no run is lost and no finished step
-runs again. How soon the next controller goes on is printed."""
+"""kill -9 of the real controller at every stored transition of a run, with real steps: no run is lost and no finished
+step runs again. How soon the next controller goes on is printed."""
 
 from __future__ import annotations
 
