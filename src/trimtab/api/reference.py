@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from trimtab.api import commands
+from trimtab.api import commands, reruns
 from trimtab.api.server import DOCUMENTED
 from trimtab.core import errors
 from trimtab.core.model import facts, specification
@@ -77,7 +77,10 @@ data: {"seq":151,"at":1795401844.6,"object":"env/shop/production","kind":"LiveCh
 ```
 """
 _TITLES = {"read": "Reading", "steer": "Steering"}
-_NOUNS = (model, errors, facts, specification, commands)
+_BODIES = (commands, reruns)
+_WRITTEN = [module.__name__ for module in _BODIES]
+"""Where the bodies of requests are defined: of their fields it is said what may be left out."""
+_NOUNS = (model, errors, facts, specification, *_BODIES)
 """Where the classes of the objects are; the meaning of a field is its docstring there."""
 
 
@@ -137,7 +140,7 @@ def _objects(schemas: Mapping[str, Any]) -> Iterator[str]:
         if about:
             yield f"{about}\n"
         for field, kind in schema["properties"].items():
-            left_out = f" [{_default(kind)}]" if noun.__module__ == commands.__name__ and "default" in kind else ""
+            left_out = f" [{_default(kind)}]" if noun.__module__ in _WRITTEN and "default" in kind else ""
             meaning = f". {meanings[field]}" if field in meanings else ""
             yield f"- `{field}`: {_type(kind)}{left_out}{meaning}"
         yield ""

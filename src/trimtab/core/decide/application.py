@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from trimtab.core.decide import pull_requests
+from trimtab.core.decide import pull_requests, reruns
 from trimtab.core.decide.pull_requests import PullReading, PullRequests
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import ReportRun
@@ -26,6 +26,7 @@ from trimtab.core.model.facts import (
     PullRequestClosed,
     PullRequestUpdated,
     Recorded,
+    RerunRequested,
     RunCancelRequested,
     RunFinished,
     RunRequested,
@@ -57,6 +58,8 @@ class AppState:
     """How often in a row the remote could not be read."""
     look_at: float = 0.0
     """When the remote is looked at next, unless something is heard of it before."""
+    reruns: tuple[RerunRequested, ...] = ()
+    """Runs that were asked for once more and have not begun."""
     report_problem: Problem | None = None
     """Why the forge could not be told of a run."""
 
@@ -125,6 +128,8 @@ class _Work:
                 self.state = replace(self.state, policy=specification.on_newer_change)
             case RunFinished(run=run):
                 self.finished(run)
+            case RerunRequested() as asked:
+                self.state = replace(self.state, reruns=(*self.state.reruns, asked))
             case ForgeNotified():
                 self.state = replace(self.state, failures=0)
             case PullRequestUpdated(pull_request=request, change=change):
@@ -192,6 +197,7 @@ class _Work:
     def begin(self) -> None:
         """Runs for what waits and may begin."""
         self.request()
+        self.request_again()
         pulls, next_run, emit = pull_requests.begin(self.state.pulls, self.state.name, self.state.next_run)
         self.emit += emit
         for number in range(self.state.next_run, next_run):
@@ -207,6 +213,25 @@ class _Work:
         why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
         self.emit.append(Emit(RunRequested(number, change), why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
+
+    def request_again(self) -> None:
+        """Runs that were asked for once more, in their order, as far as there is room for them."""
+        left: list[RerunRequested] = []
+        for asked in self.state.reruns:
+            number = self.state.next_run
+            run, why = reruns.again(asked, number, self.state.head)
+            if reruns.is_beside(run):
+                has_room, place = pull_requests.has_room(self.state.pulls), self.state.running
+                pulls = pull_requests.beside(self.state.pulls, run)
+            else:
+                has_room, place, pulls = self.state.running is None, number, self.state.pulls
+            if not has_room:
+                left.append(asked)
+                continue
+            self.state = replace(self.state, next_run=number + 1, running=place, pulls=pulls)
+            self.emit.append(Emit(run, why, object=run_object(self.state.name, number)))
+            self.report(number, "begun")
+        self.state = replace(self.state, reruns=tuple(left))
 
     def report(self, run: int, what: str) -> None:
         """Tell the forge, if there is one."""
