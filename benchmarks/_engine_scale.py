@@ -77,6 +77,9 @@ class World:
     async def head(self, app: str, branch: str) -> Change | None:
         return Change("0" * 40, branch, "ann", "the newest", 0.0)
 
+    async def heads(self, app: str, prefix: str) -> tuple[Change, ...]:
+        return ()
+
     async def instances(self, environment: EnvironmentId, arm: str | None = None) -> tuple[Instance, ...]:
         return (Instance("1", arm or STABLE, Endpoint("127.0.0.1", 1), "ready"),)
 

@@ -19,6 +19,7 @@ import pytest
 from tests.app.homes import PRODUCTION, Home, furnished
 from tests.cli.scenario import APP
 from trimtab.adapters.artifacts import FileArtifacts
+from trimtab.adapters.forges import FileForgeSecrets
 from trimtab.adapters.git import GitSource, GitStateRepository
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.instance_set import InstanceBook
@@ -59,6 +60,18 @@ def test_what_is_written_is_private_and_says_of_what_it_is(home: Home, file: Pat
     assert set(PATHS) < set(names)
     assert not [name for name in names if "rubbish" in name or name in ("lock", "api.json")]
     assert [path.name for path in file.parent.glob(".backup*")] == []
+
+
+def test_secrets_are_put_back_and_stay_private(home: Home, file: Path, tmp_path: Path) -> None:
+    secrets = FileForgeSecrets(home.folder / "secrets")
+    secrets.keep_token(APP, "the-token")
+    made = secrets.make_webhook_secret(APP)
+    backup(home.folder, file)
+    restore(file, tmp_path / "again")
+    again = FileForgeSecrets(tmp_path / "again" / "secrets")
+    assert (again.token(APP), again.webhook_secret(APP)) == ("the-token", made)
+    kept = tmp_path / "again" / "secrets" / APP
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept.iterdir()} == {0o600}
 
 
 def test_what_is_put_back_is_what_was_there(home: Home, file: Path, tmp_path: Path) -> None:

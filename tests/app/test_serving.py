@@ -12,7 +12,7 @@ import pytest
 
 from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.app.identity import ensure_ours, this_controller
-from trimtab.app.serving import Trimtab
+from trimtab.app.serving import Trimtab, _listen
 from trimtab.core.errors import TrimtabError
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.engine.replicas import GONE_S
@@ -50,3 +50,10 @@ def test_a_database_that_another_folder_s_controller_uses_is_refused(tmp_path: P
     with pytest.raises(TrimtabError, match="belongs to the installation in") as caught:
         ensure_ours(mine, [twin, replace(other, seen_at=now)], now)
     assert caught.value.problem.code == "database-in-use"
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

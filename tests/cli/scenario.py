@@ -9,6 +9,7 @@ from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Part
+from trimtab.core.model.report import CoverageReport, FailedTest, StepReport, TestsReport
 from trimtab.core.model.specification import (
     EnvironmentSpec,
     ServiceSpec,
@@ -72,12 +73,22 @@ class Scenario:
         self.add(f"run/{APP}/{self.runs}", f.SpecificationRead(SPECIFICATION), wait_s=0.05)
         return change
 
-    def step(self, name: str, took_s: float, outcome: f.StepOutcome = "passed", detail: str = "") -> None:
+    def step(
+        self,
+        name: str,
+        took_s: float,
+        outcome: f.StepOutcome = "passed",
+        detail: str = "",
+        report: StepReport | None = None,
+    ) -> None:
         run = f"run/{APP}/{self.runs}"
         self.add(run, f.StepStarted(name, 1, f"step/{APP}/{self.runs}/{name}/1"), wait_s=0.01)
         code = 0 if outcome == "passed" else 1
         reason = f"{name} {outcome} after {took_s} s"
-        self.add(run, f.StepFinished(name, 1, outcome, code, took_s, detail), reason, wait_s=took_s)
+        self.now += took_s
+        if report is not None:
+            self.add(run, f.StepKept(name, 1, None, report))
+        self.add(run, f.StepFinished(name, 1, outcome, code, took_s, detail), reason)
 
     def passed(self, subject: str, actor: str = "ann") -> Digest:
         """A run that passes and cuts a release."""
@@ -207,10 +218,23 @@ def _promoted(scene: Scenario) -> None:
     scene.end(place, release, "promoted", GOOD, 51.0)
 
 
+_RED = StepReport(
+    tests=TestsReport(
+        *(11, 2, 1, 0.8),
+        (
+            FailedTest("test_answers.test_refund", "AssertionError: assert 'refund' in 'We are sorry.'"),
+            FailedTest("test_answers.test_tone", "AssertionError: the answer is rude"),
+        ),
+    ),
+    coverage=CoverageReport(412, 331, 82.0),
+)
+
+
 def _failed_step(scene: Scenario) -> None:
     scene.change("Shorten the system prompt", actor="ben")
     scene.step("lint", 0.4)
-    scene.step("test", 1.1, "failed", "exit code 1: FAILED test_answers.py::test_refund - AssertionError")
+    detail = "exit code 1: FAILED test_answers.py::test_refund - AssertionError"
+    scene.step("test", 1.1, "failed", detail, _RED)
     reason = "test failed, so nothing was released"
     scene.add(f"run/{APP}/{scene.runs}", f.RunFinished(scene.runs, "failed", None, 1.6), reason)
     scene.add(f"app/{APP}", f.RunFinished(scene.runs, "failed", None, 1.6), reason)

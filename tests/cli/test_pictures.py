@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, play, status
 from trimtab import __version__
-from trimtab.app.doctor import backup, controller, disk, gateway
+from trimtab.app.doctor import backup, controller, disk, gateway, sandbox
 from trimtab.cli.pictures.backup import backup_picture
 from trimtab.cli.pictures.doctor import doctor_picture
 from trimtab.cli.pictures.draw import lines
@@ -111,6 +111,13 @@ def the_findings() -> tuple[Finding, ...]:
     )
 
 
+def a_machine_without_sandbox() -> tuple[Finding, ...]:
+    """Neither namespaces nor control groups."""
+    why = "user namespaces are turned off (bwrap: No permissions to create new namespace)"
+    problem = Problem("sandbox-unavailable", f"steps cannot be isolated here: {why}", "`sysctl -w ...`")
+    return tuple(sandbox.judge(sandbox.Seen(problem, {"memory": "watch", "processes": "watch", "cpus": ""})))
+
+
 def a_backup() -> BackupView:
     file, wrong = "/backup/trimtab.tar.gz", "artifacts/blobs/ab/cd was damaged before it was copied"
     return BackupView(file, "/srv/trimtab", NOW, "0.1.0", 1, 48_000_000, 812, ("state", "shop"), 20, (wrong,))
@@ -119,6 +126,7 @@ def a_backup() -> BackupView:
 PICTURES: dict[str, Draw] = {
     "doctor": lambda _: doctor_picture(the_findings()),
     "doctor-well": lambda _: doctor_picture(the_findings()[-1:]),
+    "doctor-sandbox": lambda _: doctor_picture(a_machine_without_sandbox()),
     "backup": lambda _: backup_picture(a_backup(), "written"),
     "restore": lambda _: backup_picture(a_backup(), "restored"),
     "apps": lambda _: apps_table(BOARD.apps(), NOW),

@@ -109,6 +109,29 @@ def _run_through(api: Api) -> None:
     api.tell()
 
 
+def test_logs_can_be_searched(standing: Api, run: Terminal) -> None:
+    assert run.fine("logs", "3", "--grep", "LINE 2$", "-i").splitlines() == [
+        "lint  | 2: lint line 2",
+        "test  | 2: test line 2",
+    ]
+    found = json.loads(run.fine("logs", "3", "test", "--grep", "line [1]", "--json"))
+    assert found == {"from": "test", "line": "test line 1", "number": 1}
+    assert run.fine("logs", "3", "test", "--grep", "nothing") == ""
+    said = run("logs", "3", "test", "--grep", "(")
+    assert (said.code, "no regular expression" in said.err) == (1, True)
+
+
+def test_what_a_step_writes_cannot_steer_the_terminal(api: Api, run: Terminal) -> None:
+    hostile = "\tred: \x1b[31mx\x1b]0;title\x07\x9b2J \u202egnp\r\x08\x7f end"
+    asyncio.run(api.write(f"gate/{APP}/production/4/2", hostile))
+    shown = run.fine("logs", f"gate/{APP}/production/4/2")
+    assert shown == "\tred: x 2J  gnp  end\n"
+    raw = run.fine("logs", f"gate/{APP}/production/4/2", "--json")
+    assert raw.isascii()
+    assert not any(character < " " for character in raw.rstrip("\n"))
+    assert json.loads(raw)["line"] == hostile
+
+
 def test_logs_without_a_run_are_of_the_newest(api: Api, run: Terminal) -> None:
     api.scene.change("A new change")
     api.tell()

@@ -171,3 +171,20 @@ def test_a_shell_is_answered_by_the_program() -> None:
     answer = subprocess.run(words, env={**os.environ, **asked}, capture_output=True, text=True, timeout=30)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split() == ["plain,rollout", "plain,rollback"]
+
+
+def test_up_may_be_reached_by_another_address(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trimtab.app
+    from trimtab.app import Settings
+
+    asked: list[Settings] = []
+
+    def serve(settings: Settings, _: object) -> int:
+        asked.append(settings)
+        return 0
+
+    monkeypatch.setattr(trimtab.app, "serve", serve)
+    run.fine("up", "--public-url", "https://trimtab.example.com")
+    monkeypatch.setenv("TRIMTAB_PUBLIC_URL", "https://ci.example.com")
+    run.fine("up")
+    assert [each.public_url for each in asked] == ["https://trimtab.example.com", "https://ci.example.com"]

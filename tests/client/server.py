@@ -21,9 +21,11 @@ from trimtab.api.services import Services
 from trimtab.client import TrimtabClient
 from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import EnvironmentId
+from trimtab.ports.forge import Forges
 from trimtab.ports.git_http import GitRequest, GitResponse
 from trimtab.ports.processes import ProcessSpec
 from trimtab.testing.memory_artifacts import MemoryArtifacts
+from trimtab.testing.memory_forges import MemoryForges, MemoryForgeSecrets
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import MemoryProcesses
 from trimtab.testing.memory_runtime import MemoryRuntime
@@ -54,6 +56,8 @@ class Api:
         self.artifacts = MemoryArtifacts(folder / "artifacts")
         self.runtime = MemoryRuntime(self.clock)
         self.measurements = MemoryMeasurements(self.clock)
+        self.forges: Forges = MemoryForges(self.clock)
+        self.forge_secrets = MemoryForgeSecrets()
         self.processes = MemoryProcesses(self.clock, folder / "logs")
         self.scene: Scenario = play()
         self.url = ""
@@ -93,8 +97,11 @@ class Api:
             processes=self.processes,
             measurements=self.measurements,
             git_http=NoGit(),
+            forges=self.forges,
+            forge_secrets=self.forge_secrets,
             token=TOKEN,
             url=self.url,
+            public_url=self.url,
             version="0.1.0",
             wake=lambda _: None,
         )

@@ -21,6 +21,7 @@ from trimtab.core.model.pipeline import (
     ServiceBesideSpec,
     StepSpec,
 )
+from trimtab.core.model.report import ReportSpec
 from trimtab.core.model.specification import (
     AnalysisSpec,
     BudgetSpec,
@@ -217,6 +218,18 @@ LIMITS = st.builds(
     disk_bytes=SIZES,
     output_bytes=SIZES,
 )
+FILES = st.lists(NAMES, min_size=1, max_size=2, unique=True).map(tuple)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> tuple[ReportSpec, ...]:
+    minimum, drop = draw(st.none() | percents(0, 100)), draw(st.none() | percents(0, 100))
+    coverage = ReportSpec("coverage", draw(FILES), minimum is not None or drop is not None, minimum, drop)
+    others = [ReportSpec(kind, draw(FILES), draw(st.booleans())) for kind in ("junit", "sarif", "sbom", "load")]
+    return tuple(spec for spec in (others[0], coverage, *others[1:]) if draw(st.booleans()))
+
+
+REPORTS = reports()
 STEP_SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "retries": st.integers(0, 10),
@@ -244,6 +257,7 @@ STEP_SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             SandboxSpec, st.booleans(), st.booleans(), st.lists(st.just("/opt/models"), max_size=1).map(tuple)
         ),
         "limits": LIMITS,
+        "reports": REPORTS,
     }
 )
 
@@ -347,6 +361,7 @@ def _step(step: StepSpec) -> dict[str, Any]:
         "tools": list(step.tools),
         "cache": step.cached,
         "secrets": list(step.secrets),
+        "reports": {spec.kind: _report(spec) for spec in step.reports},
         "services": {service.name: _service_beside(service) for service in step.services},
         "sandbox": {"isolated": step.sandbox.on, "network": step.sandbox.network, "read": list(step.sandbox.read)},
         "limits": _given(
@@ -363,6 +378,12 @@ def _step(step: StepSpec) -> dict[str, Any]:
             else None,
         ),
     }
+
+
+def _report(spec: ReportSpec) -> dict[str, Any]:
+    if spec.kind == "coverage":
+        return _given(file=list(spec.files), min=spec.min_pct, max_drop=spec.max_drop_pct)
+    return {"file": list(spec.files), "required": spec.required}
 
 
 def _service_beside(service: ServiceBesideSpec) -> dict[str, Any]:

@@ -27,9 +27,11 @@ def test_what_is_commented_out_says_the_default() -> None:
 
 
 def test_its_examples_load() -> None:
-    everything = re.sub(r"^( *)# (?=health:|pipeline:|  test:|  evals:|staging:)", r"\1", template("shop"), flags=re.M)
+    everything = re.sub(
+        r"^( *)# (?=health:|pipeline:|  build:|  test:|  evals:|staging:)", r"\1", template("shop"), flags=re.M
+    )
     specification = load(everything)
-    assert [step.name for step in specification.steps] == ["test", "evals"]
+    assert [step.name for step in specification.steps] == ["build", "test", "evals"]
     assert [environment.name for environment in specification.environments] == ["staging", "production"]
     assert specification.service.health_path == "/healthz"
 

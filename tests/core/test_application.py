@@ -53,13 +53,13 @@ def test_latest_runs_only_the_newest_of_those_that_waited() -> None:
     decision = see(running("latest"), arrived("b"), arrived("c"))
     assert said(decision, f.ChangeSuperseded) == [f.ChangeSuperseded(change("b"), change("c").commit)]
     after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
-    assert said(after, f.RunRequested) == [f.RunRequested(2, change("c"))]
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("c"), base=change("a").commit)]
 
 
 def test_queue_runs_all_in_order() -> None:
     decision = see(running("queue"), arrived("b"), arrived("c"))
     after = see(decision.state, f.RunFinished(1, "passed", None, 1.0))
-    assert said(after, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    assert said(after, f.RunRequested) == [f.RunRequested(2, change("b"), base=change("a").commit)]
     assert after.state.waiting == (change("c"),)
 
 
@@ -75,3 +75,27 @@ def test_a_repository_that_cannot_be_read_is_a_problem_until_it_can() -> None:
     assert said(decision, f.ProblemFound)
     assert not see(decision.state, reading=ApplicationReading(problem=problem)).emit
     assert said(see(decision.state), f.ProblemCleared)
+
+
+def test_a_run_is_compared_with_the_newest_change_that_passed() -> None:
+    state = see(AppState("shop"), arrived("a")).state
+    state = see(state, f.RunFinished(1, "passed", None, 1.0)).state
+    state = see(state, arrived("b")).state
+    state = see(state, f.RunFinished(2, "failed", None, 1.0)).state
+    asked = [emit.fact for emit in see(state, arrived("c")).emit if isinstance(emit.fact, f.RunRequested)]
+    assert [fact.base for fact in asked] == [state.passed]
+    assert state.passed is not None
+    assert state.passed.startswith("a")
+
+
+def test_runs_are_told_what_was_covered_when_a_change_passed_the_last_time() -> None:
+    failed = see(running("queue"), f.RunFinished(1, "failed", None, 1.0, {"test": 10.0}), arrived("b"))
+    assert said(failed, f.RunRequested) == [f.RunRequested(2, change("b"))]
+    request, base = f.PullRequest(7, "main"), change("b").commit
+    passed = see(failed.state, f.RunFinished(2, "passed", None, 1.0, {"test": 80.0}), arrived("c"))
+    assert said(passed, f.RunRequested) == [f.RunRequested(3, change("c"), base=base, coverage_pct={"test": 80.0})]
+    pulled = see(passed.state, f.PullRequestUpdated(request, change("d")))
+    (asked,) = said(pulled, f.RunRequested)
+    assert asked == f.RunRequested(4, change("d"), request, base=change("c").commit, coverage_pct={"test": 80.0})
+    after = see(pulled.state, f.RunFinished(4, "passed", None, 1.0, {"test": 99.0}))
+    assert after.state.coverage_pct == {"test": 80.0}, "a pull request is no measure for others"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pytest
 
 from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.errors import Problem
@@ -12,6 +14,7 @@ from trimtab.core.model import facts as f
 from trimtab.core.model.actions import Action, CancelSteps, CutRelease, KeepStep, LookUpSteps, StartStep
 from trimtab.core.model.pipeline import ConcurrencySpec, StepResult
 from trimtab.core.model.release import Part
+from trimtab.core.model.report import CoverageReport, FailedTest, ReportSpec, StepReport, TestsReport
 from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification, StepSpec
 
 CHANGE = f.Change("c" * 40, "main", "someone", "Say more", 1.0)
@@ -365,6 +368,104 @@ def test_a_pull_request_deploys_nothing() -> None:
         f.RunFinished(1, "passed", None, 0.0),
         "all steps passed; pull request 7 is deployed once it is merged",
     )
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+JUNIT = ReportSpec("junit", ("report.xml",))
+TESTED = StepSpec("test", "pytest", reports=(JUNIT,))
+RED = StepReport(tests=TestsReport(3, 1, 0, 1.0, (FailedTest("test_cart", "no"),)))
+
+
+def covered(pct: int, before_pct: float | None = None) -> StepReport:
+    return StepReport(coverage=CoverageReport(100, pct, before_pct))
+
+
+def kept(play: Play, name: str, attempt: int = 1) -> KeepStep:
+    keep = play.todo[f"keep:{name}:{attempt}"]
+    assert isinstance(keep, KeepStep)
+    return keep
+
+
+@pytest.mark.parametrize("outcome", ["failed", "timed_out"])
+def test_a_step_that_failed_is_asked_for_its_report_before_the_run_fails(outcome: f.StepOutcome) -> None:
+    play = Play((TESTED,))
+    play.begin()
+    play.end("test", outcome, detail="exit code 1", code=1, key="key")
+    keep = kept(play, "test")
+    assert (keep.passed, keep.scope, keep.key) == (False, None, ""), "nothing of it goes into the cache"
+    assert not play.emitted(f.RunFinished)
+    play.see(f.StepKept("test", 1, None, RED))
+    assert play.finish[0].outcome == "failed"
+    assert play.state.steps["test"].report == RED
+
+
+def test_a_step_that_failed_is_tried_again_after_its_report() -> None:
+    play = Play((replace(TESTED, retries=1),))
+    play.begin()
+    play.end("test", "failed")
+    assert "step:test:2" not in play.todo
+    play.see(f.StepKept("test", 1, None, RED))
+    assert "step:test:2" in play.todo
+    assert play.state.steps["test"].report is None, "what the next attempt says is not known yet"
+
+
+def test_a_report_that_cannot_be_collected_changes_no_outcome() -> None:
+    play = Play((TESTED,))
+    play.begin()
+    play.end("test", "failed", detail="exit code 1")
+    play.see(f.ActionFailed("keep:test:1", "KeepStep", Problem("workspace-io", "no disk")))
+    (finished,) = [fact for fact, _ in play.emitted(f.StepFinished)]
+    assert isinstance(finished, f.StepFinished)
+    assert (finished.outcome, finished.detail) == ("failed", "exit code 1")
+
+
+def test_nobody_asks_a_step_for_reports_that_was_lost_or_never_started() -> None:
+    play = Play((TESTED,))
+    play.begin()
+    play.end("test", "lost")
+    assert "keep:test:1" not in play.todo
+    play = Play((TESTED,))
+    play.begin()
+    play.see(f.ActionFailed("step:test:1", "StartStep", Problem("secret-missing", "there is no TOKEN")))
+    assert "keep:test:1" not in play.todo
+    assert play.finish[0].outcome == "failed"
+
+
+def test_a_step_that_passed_by_itself_fails_by_what_it_reports() -> None:
+    step = StepSpec("test", "pytest", reports=(ReportSpec("coverage", ("c.xml",), required=True, min_pct=80.0),))
+    play = Play((step,))
+    play.begin()
+    play.end("test", key="key")
+    play.see(f.StepKept("test", 1, None, covered(79)))
+    (finished,) = [fact for fact, _ in play.emitted(f.StepFinished)]
+    assert isinstance(finished, f.StepFinished)
+    assert finished.outcome == "failed"
+    assert finished.detail == "79 % of the lines are covered, and it must be 80 % at least"
+    assert play.finish[0].outcome == "failed"
+
+
+def test_coverage_is_compared_with_what_it_was_and_handed_on() -> None:
+    steps = (StepSpec("test", "pytest", reports=(ReportSpec("coverage", ("c.xml",)),)), StepSpec("more", "more"))
+    before = {"test": 80.0, "more": 50.0, "gone": 1.0}
+    play = Play(steps)
+    play.begin(asked=f.RunRequested(1, CHANGE, coverage_pct=before))
+    play.end("test")
+    assert kept(play, "test").coverage_pct == 80.0
+    look, start = play.todo["look-up"], play.todo["step:test:1"]
+    assert isinstance(look, LookUpSteps)
+    assert isinstance(start, StartStep)
+    assert (look.coverage_pct, start.coverage_pct) == (before, 80.0)
+    play.see(f.StepKept("test", 1, None, covered(85, 80.0)))
+    play.end("more")
+    play.see(f.ReleaseCut(RELEASE, 1, CHANGE.commit, {}))
+    assert play.finish[0].coverage_pct == {"test": 85.0, "more": 50.0}, "of steps that are gone nothing is remembered"
+
+
+def test_a_step_from_the_cache_brings_its_report() -> None:
+    play = Play((TESTED, StepSpec("next", "next", needs=("test",))))
+    play.begin({"test": StepResult(None, "step/shop/0/test/1", 2.0, covered(90))})
+    assert play.state.steps["test"].report == covered(90)
 
 
 # --- how far a run goes ---

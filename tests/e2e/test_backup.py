@@ -15,7 +15,7 @@ from tests.e2e.world import LONG_CANARY, World, users, wait_for
 from trimtab.app.backup import backup, contents
 from trimtab.app.backup.archive import Writer
 
-PIPELINE = "pipeline: {build: mkdir -p out && date > out/built}"
+PIPELINE = "pipeline: {build: {run: mkdir -p out && date > out/built, outputs: out/}}"
 
 
 def trimtab(*words: str, cwd: Path) -> str:

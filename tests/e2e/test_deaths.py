@@ -30,7 +30,7 @@ from tests.e2e.world import Answers, World, users, wait_for
 from trimtab.client import TrimtabClient
 from trimtab.core.errors import TrimtabError
 
-MARKS = "pipeline: {{once: echo $TRIMTAB_RUN >> {marks}}}"
+MARKS = "pipeline: {{once: {{run: 'echo $TRIMTAB_RUN >> {marks}', sandbox: none}}}}"
 SEGMENTS = "segments: {beta: {header: X-Beta, equals: '1'}}\n"
 STRATEGIES: dict[str, tuple[str, str]] = {
     "canary": (

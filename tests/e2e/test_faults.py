@@ -27,8 +27,8 @@ def first_release(world: World, **settings: str) -> str | None:
 
 def test_a_killed_controller_costs_the_canary_its_share_and_nothing_else(world: World) -> None:
     marks = world.folder / "marks"
-    first_release(world, pipeline=f"pipeline: {{once: date >> {marks}}}")
-    world.configure(strategy=LONG_CANARY, pipeline=f"pipeline: {{once: date >> {marks}}}")
+    first_release(world, pipeline=f"pipeline: {{once: {{run: 'date >> {marks}', sandbox: none}}}}")
+    world.configure(strategy=LONG_CANARY, pipeline=f"pipeline: {{once: {{run: 'date >> {marks}', sandbox: none}}}}")
     with users(world.url) as answers:
         second = world.push(version=2)
         world.observing(second)
@@ -52,7 +52,7 @@ def test_a_killed_controller_costs_the_canary_its_share_and_nothing_else(world: 
 
 def test_a_controller_killed_again_and_again_loses_no_run_and_doubles_no_commit(world: World) -> None:
     marks = world.folder / "marks"
-    pipeline = f"pipeline: {{once: echo $TRIMTAB_RUN >> {marks}; sleep 0.3}}"
+    pipeline = f"pipeline: {{once: {{run: 'echo $TRIMTAB_RUN >> {marks}; sleep 0.3', sandbox: none}}}}"
     first_release(world, strategy="instant", pipeline=pipeline)
     for version, pause_s in enumerate((0.02, 0.15, 0.3, 0.5, 0.7, 0.9), start=2):
         commit = world.push(version=version)

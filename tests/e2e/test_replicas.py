@@ -17,7 +17,7 @@ from tests.e2e.world import LONG_CANARY, Answers, users, wait_for
 from trimtab.core.errors import TrimtabError
 
 THREE = ("ann", "ben", "cleo")
-MARKS = "pipeline: {{once: echo $TRIMTAB_RUN >> {marks}}}"
+MARKS = "pipeline: {{once: {{run: 'echo $TRIMTAB_RUN >> {marks}', sandbox: none}}}}"
 TAKEOVER_S = 10.0
 
 

@@ -21,7 +21,7 @@ from trimtab.adapters.store_sql.migrate import migrations
 
 OLDER = Path(__file__).parent / "older" / "schema-1.tar.xz"
 CANARY = "{canary: {steps: [{weight: 20%, hold: 3s, requests: 10}, {weight: 50%, hold: 1s, requests: 20}]}}"
-MARKS = "pipeline: {{once: echo $TRIMTAB_RUN >> {marks}}}"
+MARKS = "pipeline: {{once: {{run: 'echo $TRIMTAB_RUN >> {marks}', sandbox: none}}}}"
 
 
 def schema(world: World) -> int:

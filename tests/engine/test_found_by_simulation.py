@@ -12,7 +12,9 @@ from trimtab.core.model.actions import StartStep
 from trimtab.core.model.desired import desired_path, render_desired
 from trimtab.core.model.specification import StepSpec
 from trimtab.engine.loop import Order
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import Steps
+from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_source import File
 
 
@@ -41,6 +43,7 @@ def steps(world: World, folder: Path) -> Steps:
         workspaces=world.workspaces,
         cache=world.step_cache,
         secrets=world.secrets,
+        reports=StepReports(world.workspaces, MemoryReports()),
         folder=folder,
         env={},
         earlier=lambda *_: {},

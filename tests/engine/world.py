@@ -19,13 +19,16 @@ from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
+from trimtab.testing.inline_threads import InlineThreads
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
+from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_runtime import MemoryRuntime
 from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
@@ -141,6 +144,7 @@ class World:
         lead: Lead | None = None,
     ) -> Engine:
         """A controller with nothing in its memory."""
+        asyncio.get_running_loop().set_default_executor(InlineThreads())
         self.crashing = CrashingStore(self.store, crash_at, after=after)
         engine = self.engine(self.crashing, owner, lead)
         self._tasks[owner] = asyncio.create_task(engine.run())
@@ -161,6 +165,7 @@ class World:
             workspaces=self.workspaces,
             cache=self.step_cache,
             secrets=self.secrets,
+            reports=StepReports(self.workspaces, MemoryReports()),
             folder=self.folder / "runs",
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),

@@ -29,6 +29,7 @@ from trimtab.core.model.facts import (
     ThawRequested,
     UnpinRequested,
 )
+from trimtab.core.model.forge import ForgeKind
 from trimtab.core.model.identity import (
     NAME_PATTERN,
     EnvironmentId,
@@ -40,13 +41,27 @@ from trimtab.core.model.identity import (
 from trimtab.views.model import Accepted, AppView, RolloutView
 
 
+class Forge(BaseModel):
+    """A repository at a forge."""
+
+    kind: ForgeKind
+    """`github`, `gitlab`, `gitea` (and Forgejo), `bitbucket` or `bitbucket-data-center`."""
+    repository: str
+    """`org/shop`."""
+    api_url: str | None = None
+    """Of the forge's API; none: that of GitHub, GitLab or Bitbucket themselves."""
+
+
 class Application(BaseModel):
     """An application to be deployed from a repository of Trimtab's own, or from one that is polled."""
 
     name: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
     branch: str = "main"
     poll_url: str | None = None
+    """None, with a forge: where Git finds its repository."""
     poll_interval_s: Annotated[float, Field(ge=1.0)] = 30.0
+    forge: Forge | None = None
+    """Who says at once when something changes, and where runs are reported."""
 
 
 class Pin(BaseModel):
@@ -80,8 +95,13 @@ routes = APIRouter(prefix="/api/v1", tags=["steer"])
 @routes.post("/apps", status_code=201)
 async def register(services: Wired, application: Application) -> AppView:
     """Add an application, or change where its changes come from."""
+    forge, poll_url = None, application.poll_url
+    if application.forge is not None:
+        given = application.forge
+        forge = services.forges.spec(given.kind, given.repository, given.api_url)
+        poll_url = poll_url or services.forges.clone_url(forge)
     await services.source.create(application.name)
-    source = AppRegistered(application.branch, application.poll_url, application.poll_interval_s)
+    source = AppRegistered(application.branch, poll_url, application.poll_interval_s, forge)
     services.append(Recorded(app_object(application.name), source, reason="asked for by a person"))
     return found(services.board().app(application.name), "the application is gone")
 

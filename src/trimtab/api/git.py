@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -11,12 +12,21 @@ from pydantic import BaseModel, Field
 from trimtab.api.services import Services, Wired
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.desired import environment_of, parse_desired
-from trimtab.core.model.facts import AppRegistered, Change, ChangeArrived, Recorded
+from trimtab.core.model.facts import (
+    AppRegistered,
+    ChangeArrived,
+    PullRequest,
+    PullRequestClosed,
+    PullRequestUpdated,
+    Recorded,
+)
 from trimtab.core.model.identity import app_object, short
 from trimtab.ports.git_http import GitRequest
 from trimtab.views.model import RunView
 
 STATE = "state"
+PROPOSED = "pr/"
+"""What branches begin with that are run and not deployed."""
 ANSWER_WITHIN_S = 2.0
 POLL_S = 0.005
 
@@ -72,45 +82,83 @@ async def hook(services: Wired, hook: Literal["pre-receive", "post-receive"], pu
 
 
 async def _pushed(services: Services, push: Push) -> Reply:
-    """Record the change and say which run it gets. The run begins even if nobody waits for this answer."""
+    """Record what changed and say which runs it gets. They begin even if nobody waits for this answer."""
     app = push.repository
-    branch = await _deployed_branch(services, app)
-    mine = [ref for ref in push.refs if ref.ref == f"refs/heads/{branch}" and set(ref.new) != {"0"}]
-    if not mine:
-        return Reply(lines=[f"Only {branch} is deployed; nothing else follows from this push."])
+    branch = _deployed_branch(services, app)
+    lines: list[str] = []
+    for ref in push.refs:
+        name = ref.ref.removeprefix("refs/heads/")
+        is_gone = set(ref.new) == {"0"}
+        if name == branch and not is_gone:
+            lines += await _deployed(services, app, branch, push.pusher)
+        elif name != branch and name.startswith(PROPOSED):
+            request = PullRequest(0, branch, name=name.removeprefix(PROPOSED))
+            lines += await (_closed if is_gone else _proposed)(services, app, request, push.pusher)
+    if lines or any(ref.ref == f"refs/heads/{branch}" for ref in push.refs):
+        return Reply(lines=lines)
+    return Reply(lines=[f"Only {branch} is deployed; {PROPOSED}NAME is tried and not deployed. Nothing else follows."])
+
+
+async def _deployed(services: Services, app: str, branch: str, pusher: str) -> list[str]:
     head = await services.source.head(app, branch)
     if head is None:
-        return Reply()
-    change = Change(head.commit, head.branch, push.pusher or head.actor, head.subject, head.at)
+        return []
+    change = replace(head, actor=pusher or head.actor)
     services.append(Recorded(app_object(app), ChangeArrived(change, "push"), actor=change.actor))
-    run = await _run_of(services, app, change.commit)
+    run = await _run_of(services, app, change.commit, None)
     if run is None:
-        return Reply(lines=[f"{change.commit[:8]} was accepted; `trimtab runs` shows its run."])
-    return Reply(lines=[f"Run {run.number} of {app}: {services.url}/api/v1/apps/{app}/runs/{run.number}"])
+        return [f"{change.commit[:8]} was accepted; `trimtab runs` shows its run."]
+    return [f"Run {run.number} of {app}: {_address(services, run)}"]
 
 
-async def _deployed_branch(services: Services, app: str) -> str:
+async def _proposed(services: Services, app: str, request: PullRequest, pusher: str) -> list[str]:
+    head = await services.source.head(app, request.branch)
+    if head is None:
+        return []
+    change = replace(head, actor=pusher or head.actor)
+    services.append(Recorded(app_object(app), PullRequestUpdated(request, change), actor=change.actor))
+    run = await _run_of(services, app, change.commit, request)
+    if run is None:
+        return [f"{request} at {change.commit[:8]} was accepted and is not deployed; `trimtab runs` shows its run."]
+    return [f"Run {run.number} of {app}, {request}, not deployed: {_address(services, run)}"]
+
+
+async def _closed(services: Services, app: str, request: PullRequest, pusher: str) -> list[str]:
+    services.append(Recorded(app_object(app), PullRequestClosed(request), actor=pusher or "trimtab"))
+    return [f"{request} is closed."]
+
+
+def _address(services: Services, run: RunView) -> str:
+    return f"{services.url}/api/v1/apps/{run.app}/runs/{run.number}"
+
+
+def _deployed_branch(services: Services, app: str) -> str:
     """The branch that is deployed; an application that is pushed for the first time is registered with `main`."""
-    registered = services.store.facts(object_prefix=app_object(app), kinds=("AppRegistered",), newest_first=True)
-    for recorded in registered:
-        if recorded.object == app_object(app) and isinstance(recorded.fact, AppRegistered):
-            return recorded.fact.branch
+    registered = services.registered(app)
+    if registered is not None:
+        return registered.branch
     fact = AppRegistered()
     services.append(Recorded(app_object(app), fact, reason="first push", key=f"registered/{app}"))
     return fact.branch
 
 
-async def _run_of(services: Services, app: str, commit: str) -> RunView | None:
-    """The change's run, as soon as the engine has given it a number; None when that takes long or another run is on."""
+async def _run_of(services: Services, app: str, commit: str, request: PullRequest | None) -> RunView | None:
+    """The change's run, as soon as the engine has given it a number; None when that takes long or others are on."""
     deadline = services.clock.now() + ANSWER_WITHIN_S
     while services.clock.now() < deadline:
-        newest = next((run for run in services.board().runs(app) if run.change.commit == commit), None)
+        runs = services.board().runs(app)
+        mine = [run for run in runs if _branch_of(run.pull_request) == _branch_of(request)]
+        newest = next((run for run in mine if run.change.commit == commit), None)
         if newest is not None:
             return newest
-        if any(run.status == "running" for run in services.board().runs(app)):
+        if request is None and any(run.status == "running" for run in mine):
             return None
         await services.clock.sleep(POLL_S)
     return None
+
+
+def _branch_of(request: PullRequest | None) -> str:
+    return request.branch if request is not None else ""
 
 
 async def _check_state(services: Services, push: Push) -> Reply:

@@ -10,7 +10,16 @@ from fastapi.responses import JSONResponse
 
 from trimtab.core.errors import Problem, TrimtabError
 
-STATUS = {"not-found": 404, "conflict": 409, "unauthenticated": 401}
+STATUS = {
+    "not-found": 404,
+    "conflict": 409,
+    "unauthenticated": 401,
+    "webhook-malformed": 400,
+    "webhook-secret": 401,
+    "webhook-signature": 401,
+    "webhook-too-large": 413,
+    "webhook-unsigned": 401,
+}
 """The HTTP status of a Problem's code; anything else a caller did wrong is 422."""
 UNAVAILABLE = "store-"
 """What codes begin with that say nothing of the caller: what is asked for cannot be read or kept now (503)."""
@@ -25,7 +34,8 @@ def problem_answer(*problems: Problem, status: int | None = None) -> JSONRespons
         "problems": [{"code": p.code, "message": p.message, "hint": p.hint, "where": p.where} for p in problems],
     }
     chosen = status or STATUS.get(first.code, 503 if first.code.startswith(UNAVAILABLE) else 422)
-    headers = {"WWW-Authenticate": 'Basic realm="Trimtab"'} if chosen == 401 else None
+    # Whoever sends too much may not be at its end yet.
+    headers = {401: {"WWW-Authenticate": 'Basic realm="Trimtab"'}, 413: {"Connection": "close"}}.get(chosen)
     return JSONResponse({**body, "status": chosen}, chosen, headers, media_type="application/problem+json")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -31,7 +29,6 @@ from trimtab.views.model import (
 
 FOLLOW_POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
-CHUNK_BYTES = 64 * 1024
 
 T = TypeVar("T")
 
@@ -128,17 +125,6 @@ async def events(services: Wired, request: Request, after: int | None = None) ->
     return StreamingResponse(_events(services, request, begin), media_type="text/event-stream")
 
 
-@routes.get("/logs/{process:path}")
-async def logs(
-    services: Wired, request: Request, process: str, follow: bool = False, tail: Annotated[int, Query(ge=0)] = 0
-) -> StreamingResponse:
-    """What a step or an instance wrote, by the process's name. `tail`: only the last so many lines (0: all); `follow`:
-    also what comes, until the process ends."""
-    if await services.processes.status(process) is None:
-        raise failure("not-found", f"there is no log of {process}", "`trimtab status` and `trimtab runs` name them")
-    return StreamingResponse(_log(services, request, process, follow, tail), media_type="text/plain; charset=utf-8")
-
-
 def found(value: T | None, message: str) -> T:
     """The value, or a 404 that says what is missing."""
     if value is None:
@@ -197,45 +183,3 @@ async def _events(services: Services, request: Request, after: int) -> AsyncIter
             quiet_s = 0.0
             yield ": still here\n\n"
         await services.clock.sleep(FOLLOW_POLL_S)
-
-
-async def _log(services: Services, request: Request, process: str, follow: bool, tail: int) -> AsyncIterator[bytes]:
-    path = services.processes.log_path(process)
-    position = await asyncio.to_thread(_tail_position, path, tail) if tail else 0
-    while True:
-        chunk, position = await asyncio.to_thread(_read_from, path, position)
-        if chunk:
-            yield chunk
-            continue
-        status = await services.processes.status(process)
-        running = status is not None and status.phase in ("starting", "running", "backing_off")
-        if not follow or not running or await request.is_disconnected():
-            return
-        await services.clock.sleep(FOLLOW_POLL_S)
-
-
-def _read_from(path: Path, position: int) -> tuple[bytes, int]:
-    """The next chunk and where to go on; a log that was rotated meanwhile is read from its beginning."""
-    try:
-        with path.open("rb") as file:
-            if file.seek(0, 2) < position:
-                position = 0
-            file.seek(position)
-            chunk = file.read(CHUNK_BYTES)
-    except FileNotFoundError:
-        return b"", position
-    return chunk, position + len(chunk)
-
-
-def _tail_position(path: Path, lines: int) -> int:
-    """Where the last `lines` lines begin, looking back at most 1 MiB."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            begin = max(0, size - 1024 * 1024)
-            file.seek(begin)
-            content = file.read()
-    except FileNotFoundError:
-        return 0
-    wanted = content.rstrip(b"\n").split(b"\n")[-lines:]
-    return size - len(b"\n".join(wanted)) - (len(content) - len(content.rstrip(b"\n")))

@@ -14,10 +14,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from trimtab.api import commands, reruns
+from trimtab.api import commands, forges, reruns
 from trimtab.api.server import DOCUMENTED
 from trimtab.core import errors
-from trimtab.core.model import facts, specification
+from trimtab.core.model import facts, forge, specification
 from trimtab.views import model
 
 _BEGINNING = """\
@@ -31,8 +31,8 @@ Everything that `trimtab` shows and does goes through this API. Its OpenAPI docu
 ## Authentication
 
 Every request carries the token of the installation, which is in the file `token` of Trimtab's folder: as a bearer
-token, or as the password of basic authentication (so that Git and browsers can ask for it). Only `GET /healthz` needs
-none; it answers `{"status": "ok", "version": "..."}`.
+token, or as the password of basic authentication (so that Git and browsers can ask for it). `GET /healthz` needs none;
+it answers `{"status": "ok", "version": "..."}`. A [webhook](../guides/forges.md) is authenticated by its signature.
 
 ```sh
 curl -H "Authorization: Bearer $(cat .trimtab/token)" http://127.0.0.1:7070/api/v1/status
@@ -61,8 +61,9 @@ wrong, `detail` what to do next, and `problems` lists all of them with their cod
 }
 ```
 
-401: the token is missing or wrong. 404: there is no such thing. 409: not possible now. 422: the request is wrong.
-503: the store cannot be used now; nothing was done.
+400: the message cannot be read. 401: the token or the signature is missing or wrong. 404: there is no such thing.
+409: not possible now. 413: the message is too large. 422: the request is wrong. 503: the store cannot be used now;
+nothing was done.
 
 ## Events
 
@@ -77,11 +78,10 @@ data: {"seq":151,"at":1795401844.6,"object":"env/shop/production","kind":"LiveCh
 ```
 """
 _TITLES = {"read": "Reading", "steer": "Steering"}
-_BODIES = (commands, reruns)
-_WRITTEN = [module.__name__ for module in _BODIES]
-"""Where the bodies of requests are defined: of their fields it is said what may be left out."""
-_NOUNS = (model, errors, facts, specification, *_BODIES)
+_NOUNS = (model, errors, facts, forge, specification, commands, forges, reruns)
 """Where the classes of the objects are; the meaning of a field is its docstring there."""
+_ASKED = (commands.__name__, forges.__name__, reruns.__name__)
+"""Where the bodies of requests are: there, a default is what may be left out."""
 
 
 def page() -> str:
@@ -140,7 +140,7 @@ def _objects(schemas: Mapping[str, Any]) -> Iterator[str]:
         if about:
             yield f"{about}\n"
         for field, kind in schema["properties"].items():
-            left_out = f" [{_default(kind)}]" if noun.__module__ in _WRITTEN and "default" in kind else ""
+            left_out = f" [{_default(kind)}]" if noun.__module__ in _ASKED and "default" in kind else ""
             meaning = f". {meanings[field]}" if field in meanings else ""
             yield f"- `{field}`: {_type(kind)}{left_out}{meaning}"
         yield ""

@@ -10,10 +10,11 @@ from fastapi import Depends, Request
 
 from trimtab.api.live_board import LiveBoard
 from trimtab.core.errors import Problem
-from trimtab.core.model.facts import Recorded
-from trimtab.core.model.identity import ObjectId
+from trimtab.core.model.facts import AppRegistered, Recorded
+from trimtab.core.model.identity import ObjectId, app_object
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
+from trimtab.ports.forge import Forges, ForgeSecrets
 from trimtab.ports.git_http import GitHttp
 from trimtab.ports.measurements import Measurements
 from trimtab.ports.processes import Processes
@@ -37,8 +38,12 @@ class Services:
     processes: Processes
     measurements: Measurements
     git_http: GitHttp
+    forges: Forges
+    forge_secrets: ForgeSecrets
     token: str
     url: str
+    public_url: str
+    """Where forges reach the API."""
     version: str
     wake: Callable[[ObjectId], None]
     troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
@@ -58,9 +63,18 @@ class Services:
         """Open the board before somebody asks, and keep snapshots of it, until cancelled."""
         await self._board.keep(self.clock)
 
-    def append(self, *facts: Recorded) -> None:
-        for recorded in self.store.append(facts, self.clock.now()):
+    def append(self, *facts: Recorded) -> bool:
+        """Whether one of them was new."""
+        appended = self.store.append(facts, self.clock.now())
+        for recorded in appended:
             self.wake(recorded.object)
+        return bool(appended)
+
+    def registered(self, app: str) -> AppRegistered | None:
+        """Where the application's changes come from; None: there is no such application."""
+        place = app_object(app)
+        newest = self.store.facts(object_id=place, kinds=("AppRegistered",), newest_first=True, limit=1)
+        return next((recorded.fact for recorded in newest if isinstance(recorded.fact, AppRegistered)), None)
 
 
 def _services(request: Request) -> Services:

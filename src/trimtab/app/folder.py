@@ -16,6 +16,8 @@ from trimtab.procfs import lockers
 API = "api.json"
 STORE, DATABASE = "trimtab.db", "database"
 """The store; or the URL of the database that it is in instead."""
+SECRETS = "secrets"
+"""The folder with what each application must not show: its forge's token, its webhook's secret."""
 LOCK, JOINED = "lock", "lock.joined"
 """Held by the one controller that `trimtab up` started; by all that joined it with `trimtab up --join`."""
 

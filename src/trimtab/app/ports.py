@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,17 @@ from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.envoy.gateway import EnvoyGateway
+from trimtab.adapters.forges import FileForgeSecrets, HttpForges
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
 from trimtab.adapters.measurements import MeasurementReader
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.secrets import FileSecrets
 from trimtab.adapters.store_sql.opening import open_store
-from trimtab.app.folder import STORE
+from trimtab.app.access import GitAccess
+from trimtab.app.folder import SECRETS, STORE
 from trimtab.ports.store import Store
 
 
@@ -35,13 +39,17 @@ class Ports:
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
     secrets: FileSecrets
+    reports: LimitedReports
     runtime: ProcessRuntime
     gateway: EnvoyGateway
     measurements: MeasurementReader
+    forges: HttpForges
+    forge_secrets: FileForgeSecrets
 
     async def close(self) -> None:
         """Let go of everything; what runs under supervisors goes on."""
         await self.measurements.close()
+        await self.forges.aclose()
         await self.git_http.aclose()
         await self.gateway.close()
         await self.runtime.close()
@@ -58,10 +66,12 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
     """The adapters over everything that is kept in `home`; `database`: the URL of the store, if it is not there."""
     clock = SystemClock()
     processes = open_processes(home)
+    store = open_store(database or home / STORE)
+    forges, forge_secrets = HttpForges(clock, random.random), FileForgeSecrets(home / SECRETS)
     return Ports(
         clock=clock,
-        store=open_store(database or home / STORE),
-        source=GitSource(home / "git"),
+        store=store,
+        source=GitSource(home / "git", access=GitAccess(store, forges, forge_secrets)),
         state_repository=GitStateRepository(home / "git"),
         git_http=GitHttpBackend(home / "git"),
         artifacts=FileArtifacts(home / "artifacts"),
@@ -69,7 +79,10 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=(home,)),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
         secrets=FileSecrets(home / "secrets", os.environ),
+        reports=LimitedReports(),
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),
         measurements=MeasurementReader(clock),
+        forges=forges,
+        forge_secrets=forge_secrets,
     )

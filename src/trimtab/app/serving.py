@@ -44,13 +44,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a controller is started. `database`: the URL of the store, if it is not a file in the folder. `join`: be
-    another controller beside the one that holds the folder."""
+    another controller beside the one that holds the folder. `public_url`: where forges and others reach the API."""
 
     home: Path
     host: str = "127.0.0.1"
     port: int = 7070
     database: str | None = None
     join: bool = False
+    public_url: str | None = None
 
 
 def serve(settings: Settings, repository: Path | None) -> int:
@@ -61,22 +62,25 @@ def serve(settings: Settings, repository: Path | None) -> int:
     database = choose_database(home, settings.database)
     with alongside(home) if settings.join else only_one(home):
         listening = _listen(settings.host, settings.port)
-        return asyncio.run(Trimtab(home, listening, database).serve(repository))
+        return asyncio.run(Trimtab(home, listening, database, settings.public_url).serve(repository))
 
 
 class Trimtab:
     """One controller of one installation: everything lives in `home`, or in `home` and a database elsewhere."""
 
-    def __init__(self, home: Path, listening: socket.socket, database: str | None) -> None:
+    def __init__(
+        self, home: Path, listening: socket.socket, database: str | None, public_url: str | None = None
+    ) -> None:
         self.home, self._listening = home, listening
         host, port = listening.getsockname()[:2]
         self.url, self._token = f"http://{host}:{port}", token_of(home)
+        self.public_url = (public_url or self.url).rstrip("/")
         self.ports = open_ports(home, database)
         self.me = this_controller(home, self.url, self.ports.clock.now())
         ensure_ours(self.me, self.ports.store.controllers(), self.ports.clock.now())
         if database is not None:
             remember_database(home, database)
-        self.engine = wire(self.ports, home, self.me, self._be_found)
+        self.engine = wire(self.ports, home, self.me, self._be_found, self.public_url)
 
     async def serve(self, repository: Path | None) -> int:
         """Serve until SIGINT or SIGTERM (0), or until a defect felled a part of it (1)."""
@@ -90,8 +94,11 @@ class Trimtab:
             processes=ports.processes,
             measurements=ports.measurements,
             git_http=ports.git_http,
+            forges=ports.forges,
+            forge_secrets=ports.forge_secrets,
             token=self._token,
             url=self.url,
+            public_url=self.public_url,
             version=__version__,
             wake=self.engine.wake,
             troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
@@ -193,6 +200,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         hint = "choose another with --port, or stop what uses it"
         raise failure("port-taken", f"cannot listen: {error.strerror}", hint, f"{host}:{port}") from None
+    # Connections inherit it. Without it, the second part of an answer waits 40 ms for the first one to be acknowledged.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.set_inheritable(False)
     return listening
 

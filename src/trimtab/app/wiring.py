@@ -19,6 +19,8 @@ from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.reporting import Reporting
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 
@@ -26,14 +28,18 @@ DATA_PLANE = "gateway/local"
 """The object whose holder moves the gateway of this folder."""
 
 
-def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None) -> Engine:
-    """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead."""
+def wire(
+    ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] = lambda: None, public_url: str = ""
+) -> Engine:
+    """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
+    `public_url`: where others reach its API, if that is another address than its own."""
     steps = Steps(
         source=ports.source,
         processes=ports.processes,
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
+        reports=StepReports(ports.workspaces, ports.reports),
         folder=home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
@@ -49,12 +55,13 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         retires=Retirements(ports.store),
         gate_command=_gate_command,
     )
+    reporting = Reporting(ports.store, ports.forges, ports.forge_secrets, public_url or me.url)
     engine = Engine(
         store=ports.store,
         clock=ports.clock,
         traffic=ports.gateway,
         kinds=_kinds(ports),
-        handlers={**pipeline.handlers(), **delivery.handlers()},
+        handlers={**pipeline.handlers(), **delivery.handlers(), **reporting.handlers()},
         owner=me.owner,
         lead=Lead(DATA_PLANE, ports.store, ports.gateway, ports.clock, me.owner, on_lead),
         sharing=Sharing(ports.store, me, is_gone=lambda other: is_gone(me, other)),
@@ -67,7 +74,7 @@ def _kinds(ports: Ports) -> dict[str, Kind]:
     """What is decided about, and who looks at the world for it."""
     gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
     return {
-        "app": Applications(ports.source),
+        "app": Applications(ports.source, ports.forges, ports.forge_secrets),
         "run": Runs(processes, os.cpu_count() or 1),
         "turn": Turns(),
         "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),

@@ -25,7 +25,7 @@ def doctor(context: click.Context, checks: tuple[str, ...], home: str | None, as
     an error or a warning was found.
 
     CHECK: controller, gateway, ports, instances, environments, engine, database, git, artifacts, disk, files, clock,
-    programs, backup [all]."""
+    programs, sandbox, backup [all]."""
     from trimtab.app.doctor import examine
 
     place = named_home(home) or existing_home(Path.cwd())

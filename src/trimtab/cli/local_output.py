@@ -16,7 +16,7 @@ from rich.text import Text
 from trimtab.cli.output import console, pipe_width, show_json
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.local import failure_picture, running_picture, step_line, summary
-from trimtab.cli.plain import clean
+from trimtab.cli.plain import clean, clean_line
 from trimtab.views.model import RunView, StepView
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Lines:
             self._told[step.name] = step.status
 
     def line(self, step: str, text: str) -> None:
-        said = clean(text)
+        said = clean_line(text)
         self._tails.setdefault(step, deque(maxlen=REPEATED)).append(said)
         self._print(Text(f"{step.ljust(self._names)} | {said}" if self._names else said))
 

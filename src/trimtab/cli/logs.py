@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import click
 
 from trimtab.cli.command import command, environment
-from trimtab.cli.output import say, show_json
-from trimtab.cli.plain import instance_name
+from trimtab.cli.output import say
+from trimtab.cli.plain import clean_line, instance_name
 from trimtab.cli.session import Session
 from trimtab.cli.streams import Line, Logs
 from trimtab.core.errors import failure
@@ -15,7 +18,8 @@ from trimtab.views.model import RunView, StepView
 
 @command(
     "logs",
-    example="trimtab logs\ntrimtab logs 12 test --tail 100\ntrimtab logs --env production --follow",
+    example="trimtab logs\ntrimtab logs 12 test --tail 100\ntrimtab logs --env production --follow\n"
+    "trimtab logs 12 --grep 'error|warning' -i",
 )
 @environment
 @click.argument("first", required=False, metavar="[RUN | INSTANCE | GATE]")
@@ -29,34 +33,58 @@ from trimtab.views.model import RunView, StepView
     metavar="N",
     help="Only the last N lines of each.",
 )
-def logs(session: Session, first: str | None, step: str | None, follow: bool, tail: int, as_json: bool) -> None:
+@click.option(
+    "--grep", default="", metavar="PATTERN", help="Only lines in which this regular expression is found, with numbers."
+)
+@click.option("--ignore-case", "-i", is_flag=True, help="With --grep: upper and lower case are the same.")
+def logs(
+    session: Session,
+    first: str | None,
+    step: str | None,
+    follow: bool,
+    tail: int,
+    grep: str,
+    ignore_case: bool,
+    as_json: bool,
+) -> None:
     """Of a run's steps: RUN is its number (without: the newest run), STEP the name of one. With --env of an
     environment's instances: INSTANCE is the name of one. GATE: as the rollout names it. Lines of several begin with the
     name of theirs. With --json: one JSON object a line."""
+    reading = Logs(session.client, follow, tail, grep, ignore_case=ignore_case)
     if first is not None and first.startswith("gate/"):
-        names, lines = [first], Logs(session.client, follow, tail).of_processes({first: first})
+        names, lines = [first], reading.of_processes({first: first})
     elif session.wanted_environment is not None:
         if step is not None:
             raise click.UsageError("with --env, name an instance only")
         processes = _instances(session, first)
-        names, lines = list(processes), Logs(session.client, follow, tail).of_processes(processes)
+        names, lines = list(processes), reading.of_processes(processes)
     else:
         run = _run(session, first)
         steps = _steps(run, step)
         if not follow and not any(each.process for each in steps):
             say(f"run {run.number} has started no step yet")
-        names, lines = [each.name for each in steps], Logs(session.client, follow, tail).of_run(run, step)
+        names, lines = [each.name for each in steps], reading.of_run(run, step)
     width = max(map(len, names)) if len(names) > 1 else 0
     for line in lines:
-        _show(line, width, as_json)
+        sys.stdout.write(_json(line) if as_json else _text(line, width))
+        if follow:
+            sys.stdout.flush()
+    sys.stdout.flush()
 
 
-def _show(line: Line, width: int, as_json: bool) -> None:
+def _json(line: Line) -> str:
+    fields: dict[str, str | int] = {"from": line.origin, "line": line.text}
+    if line.number is not None:
+        fields["number"] = line.number
+    # In ASCII: so nothing in it steers a terminal either.
+    return json.dumps(fields) + "\n"
+
+
+def _text(line: Line, width: int) -> str:
     """`width`: of the names in front of the lines; 0: there is only one."""
-    if as_json:
-        show_json({"from": line.origin, "line": line.text}, indent=None)
-    else:
-        click.echo(f"{line.origin.ljust(width)} | {line.text}" if width else line.text)
+    origin = f"{line.origin.ljust(width)} | " if width else ""
+    number = f"{line.number}: " if line.number is not None else ""
+    return f"{origin}{number}{clean_line(line.text)}\n"
 
 
 def _run(session: Session, number: str | None) -> RunView:

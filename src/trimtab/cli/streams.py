@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import NamedTuple
 
 from trimtab.client.client import TrimtabClient
 from trimtab.core.errors import TrimtabError
 from trimtab.views.model import RunView
 
+_MOST_WAITING = 10_000
 LOOK_EVERY_S = 0.3
 """How often a run that is followed is asked for steps that have begun meanwhile."""
 
@@ -18,13 +19,19 @@ LOOK_EVERY_S = 0.3
 class Line(NamedTuple):
     origin: str
     text: str
+    number: int | None = None
+    """Where it is in its log; only of lines that were searched for."""
 
 
 class Logs:
-    """Reads logs with `client`; `follow` and `tail` as in `TrimtabClient.logs`."""
+    """Reads logs with `client`; `follow` and `tail` as in `TrimtabClient.logs`, `pattern` as in `log_hits` (empty: all
+    lines)."""
 
-    def __init__(self, client: TrimtabClient, follow: bool, tail: int) -> None:
+    def __init__(
+        self, client: TrimtabClient, follow: bool, tail: int, pattern: str = "", *, ignore_case: bool = False
+    ) -> None:
         self._client, self._follow, self._tail = client, follow, tail
+        self._pattern, self._ignore_case = pattern, ignore_case
 
     def of_processes(self, processes: Mapping[str, str]) -> Iterator[Line]:
         """The logs of processes (by the name to show), one after the other, or side by side when followed."""
@@ -56,8 +63,14 @@ class Logs:
                 run = self._client.run(run.app, run.number)
 
     def _read(self, name: str, process: str) -> Iterator[Line]:
-        for text in self._client.logs(process, follow=self._follow, tail=self._tail):
-            yield Line(name, text)
+        if not self._pattern:
+            for text in self._client.logs(process, follow=self._follow, tail=self._tail):
+                yield Line(name, text)
+            return
+        for hit in self._client.log_hits(
+            process, self._pattern, ignore_case=self._ignore_case, follow=self._follow, tail=self._tail
+        ):
+            yield Line(name, hit.text, hit.line)
 
 
 def _started(run: RunView, step: str | None) -> dict[str, str]:
@@ -68,7 +81,8 @@ class _SideBySide:
     """Reads several streams at once, a thread each; they end with their streams, or with the program."""
 
     def __init__(self) -> None:
-        self._lines: SimpleQueue[Line | TrimtabError | None] = SimpleQueue()
+        # Bounded: a terminal is slower than a log.
+        self._lines: Queue[Line | TrimtabError | None] = Queue(maxsize=_MOST_WAITING)
         self._open = 0
 
     @property

@@ -33,10 +33,23 @@ from trimtab.cli.output import say
     envvar="TRIMTAB_DATABASE",
     help="Keep the store in PostgreSQL instead of a file, from now on.",
 )
+@click.option(
+    "--public-url",
+    metavar="URL",
+    envvar="TRIMTAB_PUBLIC_URL",
+    help="Where forges and others reach the API, for links and webhooks [where it listens].",
+)
 @click.option("--join", is_flag=True, help="Be another controller beside the one that runs; it takes over if need be.")
 @click.pass_context
 def up(
-    context: click.Context, home: str | None, host: str, port: int, database: str | None, join: bool, as_json: bool
+    context: click.Context,
+    home: str | None,
+    host: str,
+    port: int,
+    database: str | None,
+    public_url: str | None,
+    join: bool,
+    as_json: bool,
 ) -> None:
     """Stays in the foreground until Ctrl-C; what it runs goes on serving without it (`trimtab down` stops that too).
     In a Git repository with a trimtab.yaml it shows how to push to it."""
@@ -47,7 +60,7 @@ def up(
     place = named_home(home) or here(Path.cwd())
     if as_json:
         click.echo(json.dumps({"home": str(place), "host": host, "port": port}))
-    context.exit(serve(Settings(place, host, port, database, join), repository))
+    context.exit(serve(Settings(place, host, port, database, join, public_url), repository))
 
 
 @command("down", example="trimtab down")

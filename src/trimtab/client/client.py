@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
 
 from trimtab.client.events import decode_events
-from trimtab.client.transport import NOT_RUNNING, Transport
-from trimtab.core.errors import TrimtabError
+from trimtab.client.transport import NOT_RUNNING, Params, Transport, decoder
+from trimtab.core.errors import Problem, TrimtabError
 from trimtab.views.model import (
     Accepted,
     AppView,
@@ -22,6 +23,7 @@ from trimtab.views.model import (
     RolloutView,
     RunView,
     StatusView,
+    WebhookView,
 )
 
 API = "/api/v1"
@@ -30,6 +32,15 @@ EVENT_SILENCE_S = 45.0
 RECONNECT_EVERY_S = 0.5
 
 RolloutCommand = Literal["pause", "resume", "abort", "promote", "approve"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogHit:
+    """A line of a log that matched: its number, from 1. `problem`: why there will be no more."""
+
+    line: int = 0
+    text: str = ""
+    problem: Problem | None = None
 
 
 class TrimtabClient:
@@ -116,9 +127,22 @@ class TrimtabClient:
 
     # --- steering ---
 
-    def register(self, app: str, *, branch: str = "main", poll_url: str | None = None) -> AppView:
-        """Deploy `branch` of a repository that Trimtab keeps, or of the one at `poll_url`, which is polled."""
-        return self._transport.post(AppView, _path("apps"), {"name": app, "branch": branch, "poll_url": poll_url})
+    def register(
+        self,
+        app: str,
+        *,
+        branch: str = "main",
+        poll_url: str | None = None,
+        forge: Mapping[str, str | None] | None = None,
+    ) -> AppView:
+        """Deploy `branch` of a repository that Trimtab keeps, or of the one at `poll_url`, which is polled. `forge`:
+        `kind`, `repository` and, if it is not the usual one, `api_url` of a repository at a forge."""
+        asked = {"name": app, "branch": branch, "poll_url": poll_url, "forge": forge}
+        return self._transport.post(AppView, _path("apps"), asked)
+
+    def keep_forge_secrets(self, app: str, token: str | None = None) -> WebhookView:
+        """Keep the token that the forge gave (None: as it was), and make the webhook's secret if there is none."""
+        return self._transport.post(WebhookView, _path("apps", app, "forge"), {"token": token})
 
     def cancel(self, app: str, number: int) -> Accepted:
         """Stop a run that is under way."""
@@ -204,6 +228,21 @@ class TrimtabClient:
         silence_s = None if follow else EVENT_SILENCE_S
         with self._transport.stream(_path("logs", *process.split("/")), silence_s=silence_s, params=params) as lines:
             yield from lines
+
+    def log_hits(
+        self, process: str, pattern: str, *, ignore_case: bool = False, follow: bool = False, tail: int = 0
+    ) -> Iterator[LogHit]:
+        """The lines of a log that match a regular expression, found by the server. Raises `TrimtabError`, also in the
+        middle, for a pattern that takes too long. `follow`, `tail`: as in `logs`."""
+        params: Params = {"pattern": pattern, "ignore_case": ignore_case, "follow": follow, "tail": tail}
+        place = _path("log-hits", *process.split("/"))
+        # Nothing comes for as long as nothing matches.
+        with self._transport.stream(place, silence_s=None, params=params) as lines:
+            for line in lines:
+                hit = decoder(LogHit).validate_json(line)
+                if hit.problem is not None:
+                    raise TrimtabError(hit.problem)
+                yield hit
 
 
 def _path(*parts: str | int) -> str:

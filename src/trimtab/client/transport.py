@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
 PATIENCE_S = 3.0
 """An answer that takes longer is worth a word."""
+LONGEST_LINE_BYTES = 1024 * 1024
 ACTOR_HEADER = "x-trimtab-actor"
 NOT_RUNNING = "not-running"
 
@@ -61,13 +62,13 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str, *, silence_s: float | None, params: Params) -> Iterator[Iterator[str]]:
-        """The lines of an endless answer; `silence_s`: how long nothing may come (None: for ever)."""
+        """The lines of an endless answer (see `lines_of`); `silence_s`: how long nothing may come (None: for ever)."""
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, read=silence_s)
         with self._failures(), self._http.stream("GET", path, params=params, timeout=timeout) as answer:
             if not answer.is_success:
                 answer.read()
                 raise self._refusal(answer)
-            yield answer.iter_lines()
+            yield lines_of(answer.iter_bytes())
 
     def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         with self._failures(), self._patience():
@@ -128,6 +129,21 @@ class Transport:
     def _unexpected(self, what: str) -> TrimtabError:
         hint = "is it Trimtab that listens there, and of this version? the server's log says more"
         return failure("unexpected-answer", f"the server answered with {what}", hint, self.url)
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines without their ends. One that is longer than LONGEST_LINE_BYTES comes in pieces, as if it were several:
+    what somebody's program writes must not fill our memory."""
+    pending = b""
+    for chunk in chunks:
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+        while len(pending) > LONGEST_LINE_BYTES:
+            piece, pending = pending[:LONGEST_LINE_BYTES], pending[LONGEST_LINE_BYTES:]
+            yield piece.decode(errors="replace")
+    if pending:
+        yield pending.decode(errors="replace")
 
 
 def decoder(shape: type[T]) -> TypeAdapter[T]:

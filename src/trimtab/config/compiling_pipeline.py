@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from trimtab.config.pipeline import Step
+from trimtab.config.reports import compiled
 from trimtab.core.model.pipeline import (
     ConcurrencySpec,
     ConditionSpec,
@@ -78,4 +79,5 @@ def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[st
             disk_bytes=step.limits.disk,
             output_bytes=step.limits.output,
         ),
+        reports=tuple(compiled(step.reports)),
     )

@@ -176,8 +176,9 @@ FilePatterns = Annotated[
     Field(min_length=1),
     BeforeValidator(_paths, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
 ]
+OutputPath = Annotated[str, AfterValidator(_output), Field(json_schema_extra={"minLength": 1})]
 OutputPaths = Annotated[
-    list[Annotated[str, AfterValidator(_output), Field(json_schema_extra={"minLength": 1})]],
+    list[OutputPath],
     BeforeValidator(_paths, json_schema_input_type=str | list[str]),
 ]
 FolderPaths = Annotated[

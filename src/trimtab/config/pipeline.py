@@ -23,6 +23,7 @@ from trimtab.config.fields import (
     Variables,
 )
 from trimtab.config.quantities import wrong_type
+from trimtab.config.reports import Reports
 from trimtab.config.setting import Settings, duration, group, listed, mapping, required, setting, size
 from trimtab.core.model.pipeline import PendingPolicy
 
@@ -216,6 +217,12 @@ class Step(Settings):
         Sandbox, "What it sees of the machine.", {"network": True}, "none"
     )
     limits: Limits = group(Limits, "What it may use.", {"memory": "8GiB"})
+    reports: Reports = group(
+        Reports,
+        "Files that its tools write, read when it has passed or failed: the run shows how many tests there were, which"
+        " of them fail, and what else was found.",
+        {"junit": "report.xml", "coverage": {"file": "coverage.xml", "min": "80%"}},
+    )
 
 
 def step(value: Any) -> Any:

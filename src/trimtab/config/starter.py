@@ -32,10 +32,12 @@ service:
   #drain: 1m           # for requests in flight, before an instance is told to stop
   #stop_timeout: 10s   # from SIGTERM to SIGKILL
 
-# What a change must pass before it becomes a release. Steps run side by side unless one needs another:
+# What a change must pass before it becomes a release. Steps run side by side unless one needs another, each in a
+# sandbox with the commit's files and the outputs of what it needs; one that was given the same before does not run:
 # pipeline:
-#   test: python -m pytest
-#   evals: {{run: python evals.py, needs: test, timeout: 30m}}
+#   build: {{run: make, inputs: [src/], outputs: dist/}}
+#   test: {{run: python -m pytest, needs: build}}
+#   evals: {{run: python evals.py, sandbox: {{network: true}}, secrets: [API_KEY], timeout: 30m}}
 
 environments:
   # In order: a release that was promoted goes to the next one. The last one is production. For a staging before it:

@@ -21,6 +21,18 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def size(bytes_: float) -> str:
+    """``300 bytes``, ``1.5 MiB``, ``64 GiB``."""
+    if bytes_ < 1024:
+        return count(int(bytes_), "byte")
+    units = ("KiB", "MiB", "GiB", "TiB")
+    for unit in units:
+        bytes_ /= 1024
+        if bytes_ < 1023.95 or unit == units[-1]:
+            break
+    return f"{bytes_:.1f}".removesuffix(".0") + f" {unit}"
+
+
 def percent(share: float) -> str:
     """``5 %``, ``0.3 %``, ``0.02 %``; of a share between 0 and 1."""
     value = share * 100.0

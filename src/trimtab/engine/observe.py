@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab.core.decide.application import ApplicationReading, AppState, decide_application
+from trimtab.core.decide.application import ApplicationReading, AppState, decide_application, wants_look
 from trimtab.core.decide.environment import (
     DesiredReading,
     EnvironmentReading,
@@ -17,18 +17,21 @@ from trimtab.core.decide.environment import (
 )
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
+from trimtab.core.decide.run.trying import is_infrastructure
 from trimtab.core.decide.turns import TurnsState, decide_turns
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
-from trimtab.core.model.facts import AppRegistered, ChangeArrived, Recorded
+from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, parse_environment
 from trimtab.core.model.measure import Measurement
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
 from trimtab.core.model.traffic import PairCounts
 from trimtab.core.say import printable
+from trimtab.engine.pull_requests import look_at_pulls
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.calendar import Calendar
+from trimtab.ports.forge import Forges, ForgeSecrets
 from trimtab.ports.measurements import Measurements, Watch
 from trimtab.ports.processes import Processes, ProcessStatus
 from trimtab.ports.runtime import Runtime
@@ -41,7 +44,11 @@ HOPELESS = ("artifact-missing", "artifact-corrupt", "artifact-schema")
 
 @dataclass(frozen=True, slots=True)
 class Applications:
+    """Without `forges`, only pull requests in Trimtab's own repository are seen."""
+
     source: Source
+    forges: Forges | None = None
+    secrets: ForgeSecrets | None = None
     state_type: type[Any] = AppState
 
     def fresh(self, object_id: ObjectId) -> AppState:
@@ -49,18 +56,22 @@ class Applications:
 
     async def decide(self, state: AppState, facts: tuple[Recorded, ...], now: float) -> Decision[AppState]:
         registered = [recorded.fact for recorded in facts if isinstance(recorded.fact, AppRegistered)]
-        announced = any(isinstance(recorded.fact, ChangeArrived) for recorded in facts)
-        # An announced change is run without a look at the repository: nothing stands between a push and its first step.
-        reading = ApplicationReading() if announced else await self._look(state.name, [state.source, *registered][-1])
+        seen = replace(state, source=[state.source, *registered][-1])
+        looks = wants_look(seen, facts, now)
+        reading = await self._look(seen, facts) if looks else ApplicationReading(looked=False)
         return decide_application(state, facts, reading, now)
 
-    async def _look(self, app: str, source: AppRegistered) -> ApplicationReading:
+    async def _look(self, state: AppState, facts: tuple[Recorded, ...]) -> ApplicationReading:
+        app, source = state.name, state.source
         try:
             if source.poll_url is not None:
-                return ApplicationReading(await self.source.fetch(app, source.poll_url, source.branch))
-            return ApplicationReading(await self.source.head(app, source.branch))
+                head = await self.source.fetch(app, source.poll_url, source.branch)
+            else:
+                head = await self.source.head(app, source.branch)
+            pulls = await look_at_pulls(self.source, self.forges, self.secrets, state, facts)
         except TrimtabError as error:
             return ApplicationReading(problem=error.problem)
+        return ApplicationReading(head, pulls=pulls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +217,10 @@ def step_reading(status: ProcessStatus, log: Path) -> StepReading:
     quoted = f": {last}" if last else ""
     if status.phase == "lost":
         return StepReading("lost", None, took, "its supervisor is gone (killed, or the machine was restarted)")
+    if status.over_limit and status.problem is not None:
+        return StepReading("failed", status.exit_code, took, str(status.problem))
+    if status.problem is not None and is_infrastructure(status.problem):
+        return StepReading("lost", status.exit_code, took, str(status.problem))
     if status.timed_out:
         return StepReading("timed_out", status.exit_code, took, f"its time was up{quoted}")
     if status.problem is not None and status.exit_code is None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +19,10 @@ from trimtab.core.model.facts import Fact, StepKept, StepsLookedUp, StepStarted,
 from trimtab.core.model.identity import Digest, run_object
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import InputFile, StepResult, StepSpec, needed_by
+from trimtab.core.model.report import compared, objections
 from trimtab.core.model.step_key import inputs_digest, step_key
 from trimtab.engine.loop import Handler, Order, done
+from trimtab.engine.step_reports import StepReports
 from trimtab.ports.processes import Limits, Processes, ProcessSpec
 from trimtab.ports.secrets import Secrets
 from trimtab.ports.source import Source
@@ -56,7 +58,7 @@ class EarlierRuns:
             return {}
         steps = decode_state(RunState, row.state).steps
         return {
-            name: StepResult(step.outputs, step.process, step.duration_s)
+            name: StepResult(step.outputs, step.process, step.duration_s, step.report)
             for name, step in steps.items()
             if step.status == "passed"
         }
@@ -71,6 +73,7 @@ class Steps:
     workspaces: Workspaces
     cache: StepCache
     secrets: Secrets
+    reports: StepReports
     folder: Path
     env: Mapping[str, str]
     """What every step's environment starts with."""
@@ -109,6 +112,7 @@ class Steps:
                     )
                 except TrimtabError:
                     continue  # it is said when the step starts
+            result = _as_judged_now(result, step, action.coverage_pct.get(step.name))
             if result is not None:
                 taken[step.name] = result
         return StepsLookedUp(taken)
@@ -135,6 +139,7 @@ class Steps:
         key = await self.key(action.app, action.commit, step, action.layers) if action.scopes else ""
         if await self.processes.status(name) is None:
             known = await self.cache.find(key, action.scopes) if key and not action.fresh else None
+            known = _as_judged_now(known, step, action.coverage_pct)
             if known is not None:
                 return StepTaken(step.name, known)
             await self._start(action, name)
@@ -184,16 +189,17 @@ class Steps:
     async def keep(self, order: Order) -> Fact:
         action: KeepStep = order.action
         outputs: Digest | None = None
-        if action.step.outputs:
+        report = await self.reports.of(action, self._folder(action.app, action.run) / _token("reports", action.process))
+        if action.passed and action.step.outputs:
             collected = self._folder(action.app, action.run) / f"outputs-{_token(action.process)}"
             await asyncio.to_thread(shutil.rmtree, collected, ignore_errors=True)
             await self.workspaces.collect(action.process, action.step.outputs, collected)
             outputs = await self.cache.put(collected)
             await asyncio.to_thread(shutil.rmtree, collected, ignore_errors=True)
-        if action.scope is not None:
-            result = StepResult(outputs, action.process, action.duration_s)
+        if action.scope is not None and not objections(action.step.reports, report):
+            result = StepResult(outputs, action.process, action.duration_s, report)
             await self.cache.keep(action.key, action.scope, result)
-        return StepKept(action.step.name, action.attempt, outputs)
+        return StepKept(action.step.name, action.attempt, outputs, report)
 
     async def cancel(self, order: Order) -> Fact:
         action: CancelSteps = order.action
@@ -252,6 +258,14 @@ class Steps:
 def _layers(names: Sequence[str], taken: Mapping[str, StepResult]) -> tuple[Digest, ...]:
     found = (taken[name].outputs for name in names)
     return tuple(dict.fromkeys(outputs for outputs in found if outputs is not None))
+
+
+def _as_judged_now(result: StepResult | None, step: StepSpec, coverage_pct: float | None) -> StepResult | None:
+    """What a step once gave, with its coverage beside what that is compared with now; None if it would not pass."""
+    if result is None or not step.reports:
+        return result
+    report = compared(result.report, coverage_pct)
+    return None if report is None or objections(step.reports, report) else replace(result, report=report)
 
 
 def _link(source: Path, paths: Sequence[str], into: Path) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from trimtab.core.errors import Problem
+from trimtab.core.errors import Problem, failure
 
 ProcessPhase = Literal["starting", "running", "backing_off", "exited", "lost"]
 """``lost``: its supervisor is gone without having written an end (killed, or the machine was restarted)."""
+
+SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class ProcessSpec:
     """Folders that the process sees read-only, where the kernel allows it (`ProcessStatus.confined`)."""
     limits: Limits | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Further variables of its environment. They are kept in memory only, and masked in its output."""
+    """Further variables of its environment. They are kept in memory only, and masked in its output: so none may be
+    shorter than `SHORTEST_SECRET` characters, line breaks and white space around it not counted."""
     log_max_bytes: int = 16 * 1024 * 1024
     log_files: int = 3
-    """The oldest of so many files goes when there would be one more; 0: none ever goes."""
+    """The oldest of so many files goes when there would be one more. 0: nothing ever goes; there is one file, of any
+    size, and the process waits when the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,18 @@ class ProcessStatus:
     problem: Problem | None = None
 
 
+def refuse_short_secrets(spec: ProcessSpec) -> None:
+    """Raises `TrimtabError`: something so short is in every text, and a log without it could not be read."""
+    for name, secret in spec.secrets.items():
+        if len(secret.strip().replace("\r", "").replace("\n", "")) < SHORTEST_SECRET:
+            raise failure(
+                "secret-too-short",
+                f"The secret {name} has fewer than {SHORTEST_SECRET} characters, and could not be masked in the log.",
+                "Give it a longer value, or make it an ordinary variable if it is none.",
+                spec.name,
+            )
+
+
 class Processes(Protocol):
     """Starts, watches and stops processes.
 
@@ -85,7 +101,8 @@ class Processes(Protocol):
 
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
         """Start it unless a process of this name exists (running or ended): then only its status. Returns once the
-        process runs or could not be started (phase `exited` with a problem: command not found, folder missing)."""
+        process runs or could not be started (phase `exited` with a problem: command not found, folder missing).
+        Raises `TrimtabError` for a secret that is too short to be masked."""
         ...
 
     async def status(self, name: str) -> ProcessStatus | None:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from trimtab.core.errors import Problem
 
+MOST_BYTES = 64 * 1024**3
+"""Of all outputs of a step together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
@@ -49,11 +52,11 @@ class Workspaces(Protocol):
         name of a process (``step/shop/12/test/1``)."""
         ...
 
-    async def collect(self, name: str, paths: Sequence[str], into: Path) -> None:
+    async def collect(self, name: str, paths: Sequence[str], into: Path, most_bytes: int = MOST_BYTES) -> None:
         """Copy these files and folders, as they are now, to the new folder `into` (which appears whole or not at all).
 
         Links are kept as links. Raises `output-missing` for a path that is not there, and `output-refused` for a link
-        that leads out of the workspace, and for sockets, devices and pipes.
+        that leads out of the workspace, for sockets, devices and pipes, and where it is more than `most_bytes`.
         """
         ...
 

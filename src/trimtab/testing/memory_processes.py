@@ -9,9 +9,10 @@ from pathlib import Path
 
 from trimtab.core.errors import Problem, failure
 from trimtab.ports.clock import Clock
-from trimtab.ports.processes import ProcessSpec, ProcessStatus
+from trimtab.ports.processes import ProcessSpec, ProcessStatus, refuse_short_secrets
 
 _BACK_OFF_S = 0.1
+_SIGKILL = 9
 _SIGTERM = 15
 _LIVE = ("starting", "running", "backing_off")
 
@@ -55,11 +56,18 @@ class MemoryProcesses:
     def finish(self, name: str, exit_code: int = 0, output: str = "") -> None:
         """The process writes `output` and ends."""
         process = self._processes[name]
-        if output:
+        for secret in process.spec.secrets.values():
+            output = output.replace(secret.strip(), "***")
+        said = f"{output}\n" if output else ""
+        most = process.spec.limits.output_bytes if process.spec.limits is not None else None
+        if said:
             log = self.log_path(name)
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a") as file:
-                file.write(output + "\n")
+                file.write(said[:most])
+        if most is not None and len(said) > most:
+            self.exceed(name, "output")
+            return
         problem = None
         if exit_code != 0:
             last_line = f"; its last line was: {output}" if output else ""
@@ -68,6 +76,12 @@ class MemoryProcesses:
             )
         phase = "backing_off" if process.spec.restart else "exited"
         self._change(process, phase=phase, exit_code=exit_code, problem=problem)
+
+    def exceed(self, name: str, limit: str) -> None:
+        """The process uses more than its limit and is killed."""
+        hint = f"Raise `limits.{limit}`, or let it use less."
+        problem = Problem("process-over-limit", f"It used more {limit} than its limit and was ended.", hint, name)
+        self._change(self._processes[name], phase="exited", signal=_SIGKILL, over_limit=limit, problem=problem)
 
     def lose(self, name: str) -> None:
         """The supervisor and its process are killed."""
@@ -79,6 +93,7 @@ class MemoryProcesses:
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
         if spec.name.startswith("/") or " " in spec.name or not spec.name:
             raise failure("process-name", f"{spec.name!r} cannot name a process.")
+        refuse_short_secrets(spec)
         if spec.name not in self._processes:
             status = ProcessStatus(spec.name, "running", pid=next(self._pids), started_at=self._clock.now())
             process = self._processes[spec.name] = _Process(spec, status, self._behaviour(spec))

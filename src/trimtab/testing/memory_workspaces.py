@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.core.errors import Problem, TrimtabError, failure
-from trimtab.ports.workspaces import Isolation, Opened
+from trimtab.ports.workspaces import MOST_BYTES, Isolation, Opened
 
 
 class MemoryWorkspaces:
@@ -40,7 +40,7 @@ class MemoryWorkspaces:
         self.isolations[name] = isolation
         return Opened((), str(folder), str(folder))
 
-    async def collect(self, name: str, paths: Sequence[str], into: Path) -> None:
+    async def collect(self, name: str, paths: Sequence[str], into: Path, most_bytes: int = MOST_BYTES) -> None:
         root = self._folder(name)
         if not root.is_dir():
             raise failure("workspace-io", "the workspace is not open", "", name)
@@ -50,6 +50,8 @@ class MemoryWorkspaces:
         try:
             for path in sorted(paths):
                 _keep(root, path, draft)
+            if sum(file.lstat().st_size for file in draft.rglob("*") if file.is_file()) > most_bytes:
+                raise _refused(paths[0])
             shutil.rmtree(into, ignore_errors=True)
             draft.rename(into)
         finally:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from trimtab.core.errors import TrimtabError
-from trimtab.ports.processes import Processes, ProcessSpec, ProcessStatus
+from trimtab.ports.processes import Limits, Processes, ProcessSpec, ProcessStatus
 
 _MOST_WAITS = 1000
 
@@ -98,6 +99,24 @@ async def check_output_is_in_the_log(bench: ProcessesBench) -> None:
     assert bench.processes.log_path("step/a/1").read_text() == "hello there\n"
 
 
+async def check_a_secret_is_masked_in_the_log(bench: ProcessesBench) -> None:
+    secrets = {"TOKEN": "tell-nobody", "KEY": "another-one\n"}
+    await bench.processes.start(replace(bench.spec("step/a/1"), secrets=secrets))
+    await bench.finish("step/a/1", 3, "tell-nobody, or another-one")
+    status = await eventually(bench, "step/a/1", ended)
+    assert bench.processes.log_path("step/a/1").read_text() == "***, or ***\n"
+    assert status.problem is not None
+    assert "tell-nobody" not in str(status.problem)
+    assert "***, or ***" in str(status.problem)
+
+
+async def check_a_short_secret_is_refused(bench: ProcessesBench) -> None:
+    for short in ("", "abc", "   abc\n", "a\r\nb\nc"):
+        spec = replace(bench.spec("step/a/1"), secrets={"LONG": "long enough", "PIN": short})
+        assert await _refusal(bench.processes.start(spec)) == "secret-too-short"
+    assert await bench.processes.status("step/a/1") is None
+
+
 async def check_starting_twice_starts_once(bench: ProcessesBench) -> None:
     first = await bench.processes.start(bench.spec("step/a/1"))
     again = await bench.processes.start(bench.spec("step/a/1"))
@@ -185,6 +204,25 @@ async def check_a_time_limit_is_kept(bench: ProcessesBench) -> None:
     assert status.problem.code == "process-timed-out"
 
 
+async def check_output_beyond_its_limit_ends_it(bench: ProcessesBench) -> None:
+    spec = replace(bench.spec("step/a/1"), limits=Limits(output_bytes=10))
+    await bench.processes.start(spec)
+    await bench.finish("step/a/1", 0, "x" * 100)
+    status = await eventually(bench, "step/a/1", ended)
+    assert status.over_limit == "output"
+    assert status.problem is not None
+    assert status.problem.code == "process-over-limit"
+    assert "limits.output" in status.problem.hint
+    assert bench.processes.log_path("step/a/1").read_text() == "x" * 10
+
+
+async def check_output_within_its_limit_is_kept(bench: ProcessesBench) -> None:
+    await bench.processes.start(replace(bench.spec("step/a/1"), limits=Limits(output_bytes=10)))
+    await bench.finish("step/a/1", 0, "123456789")
+    status = await eventually(bench, "step/a/1", ended)
+    assert (status.over_limit, status.exit_code, status.problem) == ("", 0, None)
+
+
 async def check_changes_are_told(bench: ProcessesBench) -> None:
     told: list[str] = []
     bench.processes.on_change(told.append)
@@ -217,6 +255,8 @@ CHECKS: tuple[Callable[[ProcessesBench], Awaitable[None]], ...] = (
     check_an_unknown_process_is_none,
     check_an_end_is_recorded,
     check_output_is_in_the_log,
+    check_a_secret_is_masked_in_the_log,
+    check_a_short_secret_is_refused,
     check_starting_twice_starts_once,
     check_a_missing_command_is_a_problem,
     check_a_bad_name_is_refused,
@@ -226,6 +266,8 @@ CHECKS: tuple[Callable[[ProcessesBench], Awaitable[None]], ...] = (
     check_a_restarted_process_comes_back,
     check_a_resting_process_says_why,
     check_a_time_limit_is_kept,
+    check_output_beyond_its_limit_ends_it,
+    check_output_within_its_limit_is_kept,
     check_changes_are_told,
     check_the_next_controller_finds_everything,
 )

@@ -228,6 +228,16 @@ async def check_only_files_folders_and_links_are_kept(bench: WorkspacesBench) ->
         assert not (bench.folder / "out").exists()
 
 
+async def check_no_more_is_kept_than_is_allowed(bench: WorkspacesBench) -> None:
+    opened = await bench.workspaces.open(NAME, (), Isolation())
+    await run(opened, "mkdir d; head -c 600 /dev/zero > d/a; head -c 600 /dev/zero > d/b")
+    attempt = bench.workspaces.collect(NAME, ("d",), bench.folder / "out", most_bytes=1000)
+    assert await _refusal(attempt) == "output-refused"
+    assert not (bench.folder / "out").exists()
+    await bench.workspaces.collect(NAME, ("d/a",), bench.folder / "out", most_bytes=1000)
+    assert (bench.folder / "out" / "d" / "a").stat().st_size == 600
+
+
 async def check_outputs_are_layers_for_others(bench: WorkspacesBench) -> None:
     opened = await bench.workspaces.open(NAME, (layer(bench.folder / "1", {"d/a": "1", "d/b": "1"}),), Isolation())
     await run(opened, "rm -r d; mkdir d; echo 2 > d/c")
@@ -273,6 +283,7 @@ CHECKS: tuple[Callable[[WorkspacesBench], Awaitable[None]], ...] = (
     check_what_leads_out_is_refused,
     check_no_path_leads_out,
     check_only_files_folders_and_links_are_kept,
+    check_no_more_is_kept_than_is_allowed,
     check_outputs_are_layers_for_others,
     check_the_next_controller_collects,
     check_closing_leaves_nothing,

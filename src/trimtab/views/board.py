@@ -30,7 +30,7 @@ from trimtab.views.model import (
 )
 from trimtab.views.rollouts import begin, fold
 
-FOLDS = 2
+FOLDS = 3
 """Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
 the views' own fields is noticed without."""
 
@@ -235,7 +235,10 @@ class Board:
                     started_at=recorded.at,
                     duration_s=None,
                     detail="",
+                    report=None,
                 )
+            case f.StepKept(step=name, report=report) if report is not None:
+                run = _with_step(run, name, report=report)
             case f.StepFinished(step=name, outcome=outcome, duration_s=duration_s, detail=detail):
                 run = _with_step(run, name, status=outcome, duration_s=duration_s, detail=detail)
             case f.ReleaseCut() as cut:
@@ -307,7 +310,8 @@ def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
     """A step that need not run; its log is that of the run that it was taken from."""
     _, _, number, *_ = (*result.process.split("/"), "", "", "")
     detail = f"as in run {number}" if number else ""
-    return _with_step(run, name, status="cached", duration_s=result.duration_s, detail=detail, process=result.process)
+    known = {"duration_s": result.duration_s, "process": result.process, "report": result.report}
+    return _with_step(run, name, status="cached", detail=detail, **known)
 
 
 def _begun(recorded: f.Recorded, asked: f.RunRequested) -> RunView:

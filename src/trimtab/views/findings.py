@@ -26,6 +26,7 @@ CHECKS = (
     "files",
     "clock",
     "programs",
+    "sandbox",
     "backup",
 )
 """The names of all checks, in the order in which they are shown."""

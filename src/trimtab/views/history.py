@@ -5,6 +5,7 @@ from __future__ import annotations
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import ObjectId, kind_of, short
 from trimtab.core.say import duration
+from trimtab.views import reports
 from trimtab.views.model import HistoryEntry
 
 ROUTINE = frozenset(
@@ -71,6 +72,8 @@ def _of_pipeline(fact: f.Fact) -> str:
             return f"step {step} started" + (f" (attempt {attempt})" if attempt > 1 else "")
         case f.StepFinished(step=step, outcome=outcome, duration_s=duration_s):
             return f"step {step} {outcome.replace('_', ' ')} after {duration(duration_s)}"
+        case f.StepKept(step=step, report=report):
+            return f"step {step}: {reports.said(report)}" if report else f"outputs of step {step} kept"
         case f.SpecificationRefused(problems=problems):
             return f"trimtab.yaml refused: {problems[0]}"
         case f.ReleaseCut(release=release):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change, PullRequest
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.report import StepReport
 from trimtab.core.model.strategy import RolloutStep
 
 
@@ -24,6 +25,8 @@ class StepView:
     duration_s: float | None = None
     detail: str = ""
     process: str = ""
+    report: StepReport | None = None
+    """What its tools said; of a cached step, what they said in the run that it was taken from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,3 +213,14 @@ async def test_many_creations_at_once_make_one_repository(tmp_path: Path) -> Non
     sources = [GitSource(tmp_path) for _ in range(8)]
     await asyncio.gather(*(source.create("shop") for source in sources))
     assert [path.name for path in tmp_path.iterdir()] == ["shop.git"]
+
+
+async def test_packed_branches_are_among_the_heads(tmp_path: Path) -> None:
+    """Git's own upkeep moves refs from files of their own into one for all."""
+    lab = GitSourceLab(tmp_path)
+    await lab.source.create("shop")
+    await lab.commit("shop", README)
+    commit = await lab.commit("shop", README | {"verse": File(b"")}, branch="pr/verse")
+    await lab.source._repository("shop").git("pack-refs", "--all")
+    assert [head.commit for head in await lab.source.heads("shop", "pr/")] == [commit]
+    assert await lab.source.heads("shop", "other/") == ()

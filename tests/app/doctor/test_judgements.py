@@ -23,6 +23,7 @@ from trimtab.app.doctor import (
     instances,
     ports,
     programs,
+    sandbox,
 )
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import ActionFailed, Change, Recorded
@@ -332,6 +333,16 @@ def test_a_token_that_others_can_read() -> None:
     assert [severity for severity, _ in judged((read[0], FOLDER[1]))] == ["note"]
 
 
+def test_a_secret_of_an_application_that_others_can_read() -> None:
+    open_folder = replace(FOLDER[0], mode=0o755)
+    well = (files.Item("secrets", ME, 0o700), files.Item("secrets/shop/forge-token", ME, 0o600))
+    assert [severity for severity, _ in judged((open_folder, *well))] == ["note"]
+    found = judged((open_folder, well[0], replace(well[1], mode=0o640)))
+    assert found == [
+        ("error", "Other users of this machine can read secrets/shop/forge-token, where an application's secrets are.")
+    ]
+
+
 PROGRAMS = programs.Programs((3, 12, 1), (3, 45, 0), (2, 43, 0))
 
 
@@ -354,6 +365,37 @@ def test_programs(changes: dict[str, object], says: str) -> None:
     found = only(programs.judge(replace(PROGRAMS, **changes)))  # type: ignore[arg-type]
     assert says in found.what
     assert (found.severity == "ok") == (not changes)
+
+
+WELL = {"memory": "kernel", "processes": "kernel", "cpus": "kernel", "disk": "watch", "output": "watch"}
+SANDBOX = sandbox.Seen(None, WELL)
+NO_SANDBOX = Problem("sandbox-unavailable", "user namespaces are turned off", "`sysctl -w ...`")
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "says", "do"),
+    [
+        ({"problem": NO_SANDBOX}, "warning", "User namespaces are turned off.", "sysctl"),
+        ({"held": {**WELL, "memory": "watch"}}, "note", "Limits on memory are held by watching", "Delegate=yes"),
+        ({"held": {**WELL, "cpus": ""}}, "note", "`limits.cpus`) are not held", "Delegate=yes"),
+        ({"scopes_sockets": False}, "note", "abstract Unix sockets", "6.12"),
+        ({"locks_users": False}, "note", "user namespaces of their own", "0.8"),
+    ],
+)
+def test_sandbox(changes: dict[str, object], severity: str, says: str, do: str) -> None:
+    found = only(each for each in sandbox.judge(replace(SANDBOX, **changes)) if each.severity != "ok")  # type: ignore[arg-type]
+    assert found.severity == severity
+    assert says in found.what
+    assert do in found.do
+
+
+def test_how_steps_are_isolated() -> None:
+    limits = "The kernel limits their memory, processes and processors."
+    assert only(sandbox.judge(SANDBOX)).what == f"Steps are isolated; their files are merged by the kernel. {limits}"
+    copied = only(sandbox.judge(replace(SANDBOX, overlays=False)))
+    assert "copied for each" in copied.what
+    first, *_ = sandbox.judge(replace(SANDBOX, held=dict.fromkeys(WELL, "watch") | {"cpus": ""}))
+    assert first.what.endswith("The kernel limits nothing for them.")
 
 
 def test_backup() -> None:

@@ -36,7 +36,7 @@ class GitLab:
     # --- webhooks ---
 
     def verify(self, message: Message, secret: str, now: float) -> None:
-        """By the signature if there is one (GitLab 19 signs), else by the secret itself, which older ones send."""
+        """By the signature if there is one, else by the secret itself, which GitLab sends that does not sign."""
         if "webhook-signature" in message.headers and secret.startswith(signatures.SIGNING_PREFIX):
             signatures.require_standard(message.headers, secret, message.body, now)
         elif "x-gitlab-token" in message.headers:

@@ -67,7 +67,7 @@ class GitSource:
 
     async def heads(self, app: str, prefix: str) -> tuple[Change, ...]:
         repository, below = self._repository(app), f"refs/heads/{prefix.strip('/')}"
-        if not await asyncio.to_thread(repository.may_have, f"{below}/"):
+        if not repository.may_have(f"{below}/"):
             return ()
         return await _changes_at(repository, f"{below}/")
 

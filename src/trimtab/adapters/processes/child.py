@@ -8,6 +8,10 @@ import os
 
 from trimtab.adapters.processes.kernel import die_with_parent, see_read_only
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 UNCONFINED = b"unconfined;"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _IGNORED = [number for number in _signal.valid_signals() if _signal.getsignal(number) == _signal.SIG_IGN]
@@ -25,8 +29,9 @@ class Command:
         self.cwd = dict(fields)["cwd"]
 
 
-def start(command: Command, output: int) -> tuple[int, bytes]:
-    """Fork and exec. Returns once the command runs or cannot: the process id and what there is to say.
+def start(command: Command, output: int, limit: Callable[[], None] = lambda: None) -> tuple[int, bytes]:
+    """Fork and exec. Returns once the command runs or cannot: the process id and what there is to say. `limit` sets
+    the new process its limits.
 
     That is nothing, `UNCONFINED` when it runs without its read-only view, or ``STAGE ERRNO`` (``chdir 2``) when it
     does not run; then the process has ended.
@@ -36,7 +41,7 @@ def start(command: Command, output: int) -> tuple[int, bytes]:
     pid = os.fork()
     if pid == 0:
         try:
-            _become(command, output, report, supervisor)
+            _become(command, output, report, supervisor, limit)
         finally:
             os._exit(127)
     os.close(report)
@@ -47,7 +52,7 @@ def start(command: Command, output: int) -> tuple[int, bytes]:
     return pid, said
 
 
-def _become(command: Command, output: int, report: int, supervisor: int) -> None:
+def _become(command: Command, output: int, report: int, supervisor: int, limit: Callable[[], None]) -> None:
     os.setpgid(0, 0)
     die_with_parent(supervisor)
     if command.read_only and not see_read_only(command.read_only):
@@ -57,8 +62,10 @@ def _become(command: Command, output: int, report: int, supervisor: int) -> None
     os.dup2(output, 2)
     _reset_signals()
     os.umask(0o022)
-    stage = "chdir"
+    stage = "limits"
     try:
+        limit()
+        stage = "chdir"
         # After the mounts: a working directory entered before them would still be the writable one.
         os.chdir(command.cwd)
         stage = "exec"

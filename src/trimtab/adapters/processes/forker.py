@@ -15,7 +15,7 @@ import gc
 import os
 import sys
 
-from trimtab.adapters.processes import kernel, record, supervisor, title
+from trimtab.adapters.processes import kernel, masking, record, supervisor, title
 
 _LONGEST_MESSAGE_BYTES = 8192
 _MOST_DESCRIPTORS = 3
@@ -25,12 +25,13 @@ _DESCRIPTOR_BYTES = 4
 def main(socket: int) -> None:
     """Serve the controller at the other end of the inherited socket until it closes that."""
     os.set_inheritable(socket, False)
-    supervisor.close_all_but(socket)
+    kernel.close_all_but(socket)
     kernel.set_name(b"trimtab-nursery")
     title.show("trimtab-nursery")
     # The kernel reaps: nobody here wants to know how a supervisor ended, its record says it.
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     controller = _socket.socket(fileno=socket)
+    assert masking.MASK  # loaded for the supervisors that will need it
     # What is loaded now is never looked at by the collector again, so forks go on sharing its pages.
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The few calls to the Linux kernel that Python has no function for."""
+"""What is asked of the Linux kernel: calls that Python has no function for, descriptors, children."""
 
 from __future__ import annotations
 
@@ -39,6 +39,40 @@ def die_with_parent(parent: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(127)
+
+
+def close_all_but(*kept: int) -> None:
+    """A library in the controller may have left descriptors open to its children; a socket would be held for days."""
+    first = 3
+    for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+
+
+def children_of(parent: int) -> list[int]:
+    """Of a process with one thread. One may be missed while another ends: ask until there are none."""
+    try:
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return _children_by_looking_at_all(parent)
+
+
+def _children_by_looking_at_all(parent: int) -> list[int]:
+    """For kernels that were built without lists of children."""
+    children = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as file:
+                # "PID (NAME) STATE PARENT ...", where the name may hold anything.
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            children.append(int(entry))
+    return children
 
 
 def see_read_only(folders: list[str]) -> bool:

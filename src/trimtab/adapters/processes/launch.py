@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.interpreter import spawn
 from trimtab.adapters.processes.nursery import Nursery, NurseryUnusable
-from trimtab.ports.processes import ProcessSpec
+from trimtab.ports.processes import Limits, ProcessSpec
 
 _PROGRAM = "trimtab.adapters.processes.supervisor"
 
@@ -36,10 +37,24 @@ def spec_fields(spec: ProcessSpec) -> list[tuple[str, str]]:
     ]
     if spec.timeout_s is not None:
         fields.append(("timeout_s", str(spec.timeout_s)))
+    fields += limit_fields(spec.limits) if spec.limits is not None else []
     fields += [("argv", argument) for argument in spec.argv]
     fields += [("env", f"{name}={value}") for name, value in spec.env.items()]
     fields += [("read_only", folder) for folder in spec.read_only]
     return fields
+
+
+def limit_fields(limits: Limits) -> list[tuple[str, str]]:
+    """Those that there are, by the names that `ProcessStatus.over_limit` and the settings have."""
+    named = {
+        "memory": limits.memory_bytes,
+        "processes": limits.processes,
+        "cpus": limits.cpus,
+        "disk": limits.disk_bytes if limits.folder else None,
+        "output": limits.output_bytes,
+    }
+    fields = [(f"limit_{name}", str(value)) for name, value in named.items() if value is not None]
+    return [*fields, ("limits_folder", limits.folder)] if fields else []
 
 
 def launch(nursery: Nursery, folder: Path, spec: ProcessSpec) -> Launched | None:
@@ -59,9 +74,11 @@ def launch(nursery: Nursery, folder: Path, spec: ProcessSpec) -> Launched | None
         # For both directions: so a write works while no controller reads, and its end is seen however early it comes.
         events = os.open(folder / record.EVENTS, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         opened.append(events)
+        if spec.secrets:
+            opened.append(_keep_in_memory(spec.secrets))
         reader = open_events(folder)
         try:
-            child = _begin(nursery, folder, (lock, events))
+            child = _begin(nursery, folder, tuple(opened))
         except OSError:
             os.close(reader)
             raise
@@ -106,6 +123,16 @@ def signal_supervisor(folder: Path, pid: int, number: signal.Signals) -> None:
         return
     finally:
         os.close(handle)
+
+
+def _keep_in_memory(secrets: Mapping[str, str]) -> int:
+    """A descriptor from which they can be read, and nothing on any disk."""
+    descriptor = os.memfd_create("trimtab-secrets", os.MFD_CLOEXEC)
+    content = memoryview(record.encode(secrets.items()))
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _begin(nursery: Nursery, folder: Path, descriptors: tuple[int, ...]) -> int | None:

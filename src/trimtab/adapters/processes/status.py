@@ -9,6 +9,7 @@ from typing import cast
 
 from trimtab.adapters.processes.usage import Usage
 from trimtab.core.errors import Problem
+from trimtab.core.say import count, size
 from trimtab.ports.processes import ProcessPhase, ProcessStatus
 
 LIVE_PHASES = ("starting", "running", "backing_off")
@@ -27,6 +28,7 @@ def status_of(name: str, state: Mapping[str, str], spec: Mapping[str, str], usag
         signal=_int(state.get("signal")),
         timed_out=state.get("timed_out") == "1",
         stopped=state.get("stopped") == "1",
+        over_limit=state.get("over_limit", ""),
         restarts=int(state.get("restarts", 0)),
         cpu_s=float(state.get("cpu_s", 0.0)) + usage.cpu_s,
         rss_bytes=usage.rss_bytes,
@@ -47,6 +49,8 @@ def _problem(name: str, phase: str, state: Mapping[str, str], spec: Mapping[str,
         return _not_started(name, state["not_started"], spec)
     if phase not in ("exited", "backing_off") or state.get("stopped") == "1":
         return None
+    if state.get("over_limit"):
+        return _over_limit(name, state, spec)
     if state.get("timed_out") == "1":
         return Problem(
             "process-timed-out",
@@ -54,10 +58,30 @@ def _problem(name: str, phase: str, state: Mapping[str, str], spec: Mapping[str,
             "Raise its timeout if it needs longer.",
             name,
         )
+    if state.get("output_lost") == "1":
+        return Problem(
+            "log-disk-full",
+            f"It {_how_it_ended(state)}; the end of its output is lost, for the disk was full for too long.",
+            "Make space where its log is, and run it again.",
+            name,
+        )
     if phase == "exited" and state.get("exit_code") == "0":
         return None
     again = ", and will be started again" if phase == "backing_off" else ""
     return Problem("process-failed", f"It {_how_it_ended(state)}{again}{_last_line(state)}.", "Read its log.", name)
+
+
+def _over_limit(name: str, state: Mapping[str, str], spec: Mapping[str, str]) -> Problem:
+    limit = state["over_limit"]
+    number = float(spec.get(f"limit_{limit}", 0.0))
+    what, hint = {
+        "memory": (f"used more than {size(number)} of memory", "or let it need less"),
+        "processes": (f"had more than {count(int(number), 'process')} and threads", "or let it start fewer at a time"),
+        "disk": (f"wrote more than {size(number)} of files", "or let it keep less"),
+        "output": (f"printed more than {size(number)}", "or let it print less"),
+    }[limit]
+    message = f"It {what} and was ended{_last_line(state)}."
+    return Problem("process-over-limit", message, f"Raise `limits.{limit}`, {hint}.", name)
 
 
 def _not_started(name: str, failure: str, spec: Mapping[str, str]) -> Problem:
@@ -67,6 +91,9 @@ def _not_started(name: str, failure: str, spec: Mapping[str, str]) -> Problem:
         return Problem(
             "folder-missing", f"It cannot run in {spec['cwd']}: {why}.", "Check that the folder is there.", name
         )
+    if stage == "limits":
+        hint = "Try it again; `trimtab doctor sandbox` tells how limits are held here."
+        return Problem("limits-not-set", f"Its limits could not be set: {why}.", hint, name)
     if why == os.strerror(2):
         return Problem(
             "command-not-found",

@@ -18,7 +18,7 @@ from trimtab.adapters.processes.status import LIVE_PHASES, status_of
 from trimtab.adapters.processes.supervisor import boot_id
 from trimtab.adapters.processes.usage import Usage, members, usage_by_session
 from trimtab.core.errors import failure
-from trimtab.ports.processes import ProcessSpec, ProcessStatus
+from trimtab.ports.processes import ProcessSpec, ProcessStatus, refuse_short_secrets
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*(/[A-Za-z0-9][A-Za-z0-9._@-]*)*")
 _LONGEST_NAME = 200
@@ -45,6 +45,7 @@ class SupervisedProcesses:
         self._nursery = Nursery()
 
     async def start(self, spec: ProcessSpec) -> ProcessStatus:
+        refuse_short_secrets(spec)
         self._adopt()
         folder = self._folder(spec.name)
         launched: Launched | None = None

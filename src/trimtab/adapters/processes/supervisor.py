@@ -15,12 +15,15 @@ import resource  # noqa: F401  (wait4 imports it: better before a nursery forks 
 import select
 import time
 
-from trimtab.adapters.processes import child, kernel, record
-from trimtab.adapters.processes.output import RotatedLog
+from trimtab.adapters.processes import child, kernel, record, tree
+from trimtab.adapters.processes.limits import LOOK_S, Guard
+from trimtab.adapters.processes.output import open_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from trimtab.adapters.processes.output import Log
 
 _BACK_OFF_FIRST_S = 0.1
 _BACK_OFF_LONGEST_S = 30.0
@@ -30,6 +33,7 @@ _RECORD_CHECK_S = 2.0
 _SWEEP_S = 5.0
 """How long processes may take to die of SIGKILL before the end is recorded all the same."""
 _CHUNK_BYTES = 65536
+_FULL_DISK_CHECK_S = 0.25
 _NEVER = float("inf")
 _COULD_NOT_START = 127
 """The exit code that shells give to a command that is not there."""
@@ -38,17 +42,20 @@ _COULD_NOT_START = 127
 class Supervisor:
     """One process from its start to its end."""
 
-    def __init__(self, folder: str, events: int) -> None:
+    def __init__(self, folder: str, events: int, secrets: int) -> None:
         self._journal = record.Journal(os.path.join(folder, record.STATE))
         self._spec_path = os.path.join(folder, record.SPEC)
         self._events = events
         fields = record.read_fields(self._spec_path) or []
         spec = dict(fields)
         self._command = child.Command(fields)
+        self._guard = Guard.of(spec, os.getpid())
+        self._command.env |= {} if self._guard is None else self._guard.environment
         self._restart = spec["restart"] == "1"
         self._timeout_s = float(spec["timeout_s"]) if "timeout_s" in spec else _NEVER
         self._stop_timeout_s = float(spec["stop_timeout_s"])
-        self._log = RotatedLog(os.path.join(folder, record.LOG), int(spec["log_max_bytes"]), int(spec["log_files"]))
+        log = open_log(os.path.join(folder, record.LOG), int(spec["log_max_bytes"]), int(spec["log_files"]))
+        self._log = log if secrets < 0 else self._keep_secrets(log, secrets)
         self._state = {"supervisor": str(os.getpid()), "boot": boot_id(), "restarts": "0"}
         self._main: int | None = None
         self._others = False
@@ -92,9 +99,24 @@ class Supervisor:
         self._state["stopped"] = "1" if self._stop_requested else "0"
         self._state["timed_out"] = "1" if self._timed_out else "0"
         self._record("exited", durable=True)
+        if self._guard is not None:
+            self._guard.close()
+
+    def _keep_secrets(self, log: Log, secrets: int) -> Log:
+        """Let the process have them, and nobody else."""
+        from trimtab.adapters.processes.masking import MaskedLog
+
+        with open(secrets, "rb") as file:
+            fields = record.decode(file.read())
+        self._command.env |= dict(fields)
+        return MaskedLog(log, (value for _, value in fields))
 
     def _start(self) -> bool:
-        pid, said = child.start(self._command, self._output_for_child)
+        if self._guard is not None:
+            self._guard.begin()
+            pid, said = child.start(self._command, self._output_for_child, self._guard.enter)
+        else:
+            pid, said = child.start(self._command, self._output_for_child)
         if said.startswith(child.UNCONFINED):
             self._state["confined"] = "0"
             said = said[len(child.UNCONFINED) :]
@@ -117,11 +139,13 @@ class Supervisor:
         while self._main is not None or (kill_at is not None and self._others):
             self._turn(give_up_at if kill_at is None else kill_at)
             now = time.monotonic()
+            if self._guard is not None and self._guard.exceeded():
+                return
             if kill_at is not None:
                 if now >= kill_at:
                     return
-            elif self._main is not None and (self._stop_requested or now >= give_up_at):
-                self._timed_out = not self._stop_requested
+            elif self._main is not None and (self._stop_requested or now >= give_up_at or self._log.is_lost()):
+                self._timed_out = now >= give_up_at and not self._stop_requested
                 self._send(_signal.SIGTERM)
                 kill_at = now + self._stop_timeout_s
 
@@ -142,10 +166,22 @@ class Supervisor:
         for _ in range(64):  # more than a pipe holds; bounded, should a writer have survived
             if not self._copy_output():
                 break
+            self._wait_for_space()
+        self._log.flush()
+        self._wait_for_space()
+
+    def _wait_for_space(self) -> None:
+        """Until all that was read is in the log, or was given up."""
+        while self._log.is_waiting() and not (self._stop_requested or self._timed_out):
+            self._turn(time.monotonic() + _FULL_DISK_CHECK_S)
 
     def _turn(self, until: float) -> None:
         """Wait for output, for a signal or until a time; take note of what there is."""
-        wait_s = max(0.0, min(until - time.monotonic(), _RECORD_CHECK_S))
+        wait_s = max(0.0, min(until - time.monotonic(), _RECORD_CHECK_S if self._guard is None else LOOK_S))
+        if self._log.is_waiting():  # the disk is full: the process has to wait, too
+            self._log.write(b"")
+            wait_s = min(wait_s, _FULL_DISK_CHECK_S)
+        self._poll.modify(self._output, 0 if self._log.is_waiting() else select.POLLIN)
         # Rounded up, or the last millisecond would be spent turning.
         ready = [descriptor for descriptor, _ in self._poll.poll(int(wait_s * 1000) + 1)]
         if self._output in ready:
@@ -158,11 +194,13 @@ class Supervisor:
         self._reap()
 
     def _copy_output(self) -> bool:
+        if self._log.is_waiting():
+            return False
         try:
             data = os.read(self._output, _CHUNK_BYTES)
         except BlockingIOError:
             return False
-        self._log.write(data)
+        self._log.write(data if self._guard is None else self._guard.let_out(data))
         return True
 
     def _reap(self) -> None:
@@ -182,15 +220,24 @@ class Supervisor:
 
     def _send(self, number: int) -> None:
         """Signal the main process's group and all orphans. None of these ids can be stale: we have not reaped them."""
+        if number == _signal.SIGTERM and (sandboxed := tree.inside_sandboxes(os.getpid())):
+            for pid in sandboxed:
+                _signal_if_there(os.kill, pid, number)
+            return
         if self._main is not None:
             _signal_if_there(os.killpg, self._main, number)
-        for pid in _children_of(os.getpid()):
+        for pid in kernel.children_of(os.getpid()):
             if pid != self._main:
                 _signal_if_there(os.kill, pid, number)
 
     def _note_end(self) -> None:
+        if self._guard is not None:
+            self._guard.ended(self._ended_with)
+            self._state["over_limit"] = self._guard.over
         self._state["ended_at"] = str(time.time())
         self._state["cpu_s"] = str(self._cpu_s)
+        if self._log.is_lost() or self._log.is_waiting():
+            self._state["output_lost"] = "1"
         self._state["last_line"] = self._log.last_line()
         self._state["exit_code" if self._ended_with >= 0 else "signal"] = str(abs(self._ended_with))
 
@@ -214,32 +261,6 @@ def boot_id() -> str:
         return ""
 
 
-def _children_of(parent: int) -> list[int]:
-    """Of a process with one thread. One may be missed while another ends: ask until there are none."""
-    try:
-        with open(f"/proc/{parent}/task/{parent}/children") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        return _children_by_looking_at_all(parent)
-
-
-def _children_by_looking_at_all(parent: int) -> list[int]:
-    """For kernels that were built without lists of children."""
-    children = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", "rb") as file:
-                # "PID (NAME) STATE PARENT ...", where the name may hold anything.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            children.append(int(entry))
-    return children
-
-
 def _signal_if_there(send: Callable[[int, int], None], target: int, number: int) -> None:
     try:
         send(target, number)
@@ -247,20 +268,16 @@ def _signal_if_there(send: Callable[[int, int], None], target: int, number: int)
         return
 
 
-def close_all_but(*kept: int) -> None:
-    """A library in the controller may have left descriptors open to its children; a socket would be held for days."""
-    first = 3
-    for descriptor in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
-        os.closerange(first, descriptor)
-        first = descriptor + 1
+def main(folder: str, lock: int, events: int, secrets: int = -1) -> None:
+    """Look after the process that the folder's spec describes.
 
-
-def main(folder: str, lock: int, events: int) -> None:
-    """Look after the process that the folder's spec describes. `lock` and `events` are inherited, open descriptors."""
-    for descriptor in (lock, events):
+    `lock`, `events` and, where there are some, `secrets` are inherited, open descriptors.
+    """
+    descriptors = [each for each in (lock, events, secrets) if each >= 0]
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    close_all_but(lock, events)
+    kernel.close_all_but(*descriptors)
     kernel.set_name(b"trimtab-super")
     kernel.adopt_orphans()
-    Supervisor(folder, events).run()
+    Supervisor(folder, events, secrets).run()
     os._exit(0)  # nothing to tidy up: closing the lock and the events is the last thing to tell

@@ -11,9 +11,9 @@ from trimtab.adapters.sandbox.merged import Entry, Merged, Parts, ThroughLink
 from trimtab.adapters.sandbox.private_copy import write_copy
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.say import count
+from trimtab.ports.workspaces import MOST_BYTES
 
 _MOST_ENTRIES = 500_000
-_MOST_BYTES = 64 * 1024**3
 _DEEPEST = 100
 _LONGEST_PATH = 3000
 
@@ -21,8 +21,8 @@ _LONGEST_PATH = 3000
 class Outputs:
     """The copy of some paths of a workspace, in a folder that nobody else knows yet."""
 
-    def __init__(self, view: Merged, into: Path, name: str) -> None:
-        self._view, self._into, self._name = view, into, name
+    def __init__(self, view: Merged, into: Path, name: str, most_bytes: int = MOST_BYTES) -> None:
+        self._view, self._into, self._name, self._most_bytes = view, into, name, most_bytes
         self._entries = 0
         self._bytes = 0
         self._pending: list[Parts] = []
@@ -92,8 +92,8 @@ class Outputs:
             if not stat.S_ISREG(status.st_mode):
                 raise self._refused(path, f"it is {_kind(status.st_mode)}", "remove it in the step")
             self._bytes += status.st_size
-            if self._bytes > _MOST_BYTES:
-                most = f"the outputs are larger than {_MOST_BYTES // 1024**3} GiB together"
+            if self._bytes > self._most_bytes:
+                most = f"what is kept is larger than {self._most_bytes / 1000**2:,.0f} MB together"
                 raise self._refused(path, most, "keep less, or keep it elsewhere")
             write_copy(source, status, target, _plain(status.st_mode) | 0o600)
         finally:

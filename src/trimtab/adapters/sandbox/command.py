@@ -12,6 +12,13 @@ from trimtab.adapters.sandbox.place import STEP_HOME, STEP_ID, Place, Record
 
 WORKSPACE = "/step"
 """Where every step finds its files. A name that no machine has: nothing that a step may read is covered by it."""
+# The kernel counts a user's processes anew in each user namespace, so this limit can only be set inside. Shells know it
+# as -u or as -p. Whoever watches processes says it in this variable, which the step does not see.
+_BOUND_PROCESSES = """
+most=$TRIMTAB_PROCESSES; unset TRIMTAB_PROCESSES
+[ -z "$most" ] || ulimit -u "$most" 2> /dev/null || ulimit -p "$most"
+exec "$@"
+"""
 
 
 def sandboxed(
@@ -25,14 +32,15 @@ def sandboxed(
         *_namespaces(means, network=isolation.network),
         # Before what may lie in it.
         *("--perms", "0755", "--dir", "/tmp", "--bind", str(place.tmp), "/tmp"),
+        *("--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),
         *machine_.mounts(isolation.read),
         *users,
         *(machine.resolver() if isolation.network else ()),
-        *("--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),
         *machine.proc_and_devices(devices),
         *("--bind", str(place.shm), "/dev/shm", "--remount-ro", "/dev"),
         *_files(place, record),
         *("--remount-ro", "/", "--chdir", WORKSPACE, "--"),
+        *("/bin/sh", "-c", _BOUND_PROCESSES, "sh"),
     )
 
 

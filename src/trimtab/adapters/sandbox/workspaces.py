@@ -22,7 +22,7 @@ from trimtab.adapters.sandbox.place import Place, Record, Way, fits_an_overlay, 
 from trimtab.adapters.sandbox.private_copy import PrivateCopy
 from trimtab.adapters.sandbox.removal import empty, remove
 from trimtab.core.errors import Problem, TrimtabError, failure
-from trimtab.ports.workspaces import Isolation, Opened
+from trimtab.ports.workspaces import MOST_BYTES, Isolation, Opened
 
 _Result = TypeVar("_Result")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*(/[A-Za-z0-9][A-Za-z0-9._@-]*)*")
@@ -69,9 +69,9 @@ class SandboxedWorkspaces:
             lambda: self._open(place, tuple(str(layer.absolute()) for layer in layers), isolation), name
         )
 
-    async def collect(self, name: str, paths: Sequence[str], into: Path) -> None:
+    async def collect(self, name: str, paths: Sequence[str], into: Path, most_bytes: int = MOST_BYTES) -> None:
         place = self._place(name)
-        await _in_thread(lambda: self._collect(place, name, paths, into), name)
+        await _in_thread(lambda: self._collect(place, name, paths, into, most_bytes), name)
 
     async def close(self, name: str) -> None:
         place = self._place(name)
@@ -120,7 +120,7 @@ class SandboxedWorkspaces:
 
     # --- collect -----------------------------------------------------------------------------------------------------
 
-    def _collect(self, place: Place, name: str, paths: Sequence[str], into: Path) -> None:
+    def _collect(self, place: Place, name: str, paths: Sequence[str], into: Path, most_bytes: int) -> None:
         record = place.read()
         if record is None:
             raise failure("workspace-io", "the workspace is not open", "run the step again", name)
@@ -130,7 +130,7 @@ class SandboxedWorkspaces:
         shutil.rmtree(draft, ignore_errors=True)
         into.parent.mkdir(parents=True, exist_ok=True)
         try:
-            Outputs(Merged(layers, overlay=overlay), draft, name).copy(paths)
+            Outputs(Merged(layers, overlay=overlay), draft, name, most_bytes).copy(paths)
             shutil.rmtree(into, ignore_errors=True)
             draft.rename(into)
         finally:

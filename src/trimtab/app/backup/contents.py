@@ -21,6 +21,7 @@ from trimtab.adapters.git.layout import STATE, repository_names, repository_path
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.status import LIVE_PHASES
 from trimtab.app.backup.archive import TELL_EVERY_BYTES, Writer, files_below
+from trimtab.app.folder import SECRETS
 from trimtab.core.errors import failure
 
 Say = Callable[[str], None]
@@ -53,9 +54,12 @@ def nothing_collected(home: Path) -> Iterator[None]:
 
 
 def add_small(writer: Writer, home: Path) -> None:
-    """The token, which instances run, what the gateway serves, and how steps and gates ended."""
+    """The token and other secrets, which instances run, what the gateway serves, and how steps and gates ended."""
     if (home / TOKEN).is_file():
         writer.add_bytes(TOKEN, (home / TOKEN).read_bytes())
+    for path in files_below(home / SECRETS):
+        if not path.name.startswith("."):
+            writer.add_bytes(str(path.relative_to(home)), path.read_bytes())
     for folder in (BOOK, GATEWAY):
         for path in files_below(home / folder):
             if path.suffix == ".json" and not path.name.startswith("."):

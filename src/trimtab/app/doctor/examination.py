@@ -22,6 +22,7 @@ from trimtab.app.doctor import (
     instances,
     ports,
     programs,
+    sandbox,
 )
 from trimtab.app.doctor.place import PATIENCE_S, Place
 from trimtab.core.errors import Problem, TrimtabError
@@ -43,6 +44,7 @@ LOOK: Mapping[str, Check] = {
     "files": files.look,
     "clock": clock.look,
     "programs": programs.look,
+    "sandbox": sandbox.look,
     "backup": backup.look,
 }
 

@@ -13,6 +13,7 @@ from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.git import GitSource
 from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.secrets import FileSecrets
 from trimtab.adapters.store_sql.opening import open_store
@@ -28,6 +29,7 @@ from trimtab.core.model.specification import Specification
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Runs, Turns
 from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Store
 
@@ -88,6 +90,7 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
+        reports=StepReports(ports.workspaces, LimitedReports()),
         folder=place.home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from trimtab.cli.pictures.table import table
-from trimtab.cli.pictures.words import DIM, LOOKS, STRONG, UNKNOWN, ago, joined, name, status, took
+from trimtab.cli.pictures.table import cuttable, table
+from trimtab.cli.pictures.words import BAD, DIM, LOOKS, STRONG, UNKNOWN, ago, joined, name, status, took
 from trimtab.cli.plain import clean
 from trimtab.core.model.facts import PullRequest
 from trimtab.core.model.identity import short
 from trimtab.views.model import RunView, StepView
+from trimtab.views.reports import named, said
 
 
 def runs_table(runs: Sequence[RunView], now: float) -> RenderableType:
@@ -60,8 +61,20 @@ def run_picture(run: RunView, now: float) -> RenderableType:
     if run.reason:
         parts.append(Padding(Text(clean(run.reason)), (0, 0, 0, 2)))
     if run.steps:
-        parts += [Text(""), steps]
+        parts += [Text(""), steps, *_reports(run)]
     return Group(*parts)
+
+
+def _reports(run: RunView) -> Iterator[RenderableType]:
+    """What the steps' tools said, with failing tests and findings by name."""
+    reported = [step for step in run.steps if said(step.report)]
+    if reported:
+        yield Text("")
+    for step in reported:
+        yield Text("  ").append(step.name, style=STRONG).append(f"  {clean(said(step.report))}")
+        yield from (
+            cuttable(Text(f"    {LOOKS['failed'].glyph} {clean(line)}", style=BAD)) for line in named(step.report)
+        )
 
 
 def subject_of(run: RunView) -> str:

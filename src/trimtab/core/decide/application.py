@@ -6,6 +6,7 @@ answers, less and less often while it does not, and at once when a webhook says 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trimtab.core.decide import pull_requests, reruns
@@ -50,6 +51,10 @@ class AppState:
     head: str | None = None
     """The newest commit that arrived."""
     running: int | None = None
+    running_commit: str | None = None
+    passed: str | None = None
+    """The newest commit of the deployed branch whose run passed: steps that only some changes concern are compared
+    with it."""
     waiting: tuple[Change, ...] = ()
     policy: NewerPolicy = "latest"
     problem: Problem | None = None
@@ -62,6 +67,8 @@ class AppState:
     """Runs that were asked for once more and have not begun."""
     report_problem: Problem | None = None
     """Why the forge could not be told of a run."""
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the tests of each step covered when a change passed on the deployed branch the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +133,8 @@ class _Work:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
                 self.state = replace(self.state, policy=specification.on_newer_change)
-            case RunFinished(run=run):
-                self.finished(run)
+            case RunFinished() as finished:
+                self.finished(finished)
             case RerunRequested() as asked:
                 self.state = replace(self.state, reruns=(*self.state.reruns, asked))
             case ForgeNotified():
@@ -151,10 +158,14 @@ class _Work:
                     self.pulls(pull_requests.closed(self.state.pulls, self.state.name, branch))
         self.state = replace(self.state, source=source, failures=0)
 
-    def finished(self, run: int) -> None:
+    def finished(self, finished: RunFinished) -> None:
+        run, passed = finished.run, finished.outcome == "passed"
         mine = run == self.state.running or run in self.state.pulls.running
         if run == self.state.running:
-            self.state = replace(self.state, running=None)
+            if passed:
+                commit, coverage_pct = self.state.running_commit, finished.coverage_pct
+                self.state = replace(self.state, passed=commit, coverage_pct=coverage_pct)
+            self.state = replace(self.state, running=None, running_commit=None)
         self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
         if mine:
             self.report(run, "ended")
@@ -198,7 +209,9 @@ class _Work:
         """Runs for what waits and may begin."""
         self.request()
         self.request_again()
-        pulls, next_run, emit = pull_requests.begin(self.state.pulls, self.state.name, self.state.next_run)
+        pulls, next_run, emit = pull_requests.begin(
+            self.state.pulls, self.state.name, self.state.next_run, self.state.head, self.state.coverage_pct
+        )
         self.emit += emit
         for number in range(self.state.next_run, next_run):
             self.report(number, "begun")
@@ -209,9 +222,16 @@ class _Work:
         if self.state.running is not None or not self.state.waiting:
             return
         change, number = self.state.waiting[0], self.state.next_run
-        self.state = replace(self.state, waiting=self.state.waiting[1:], next_run=number + 1, running=number)
+        self.state = replace(
+            self.state,
+            waiting=self.state.waiting[1:],
+            next_run=number + 1,
+            running=number,
+            running_commit=change.commit,
+        )
         why = f"{change.actor} changed {change.branch} to {change.commit[:8]}: {change.subject}"
-        self.emit.append(Emit(RunRequested(number, change), why, object=run_object(self.state.name, number)))
+        asked = RunRequested(number, change, base=self.state.passed, coverage_pct=self.state.coverage_pct)
+        self.emit.append(Emit(asked, why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
 
     def request_again(self) -> None:
@@ -228,7 +248,9 @@ class _Work:
             if not has_room:
                 left.append(asked)
                 continue
-            self.state = replace(self.state, next_run=number + 1, running=place, pulls=pulls)
+            commit = self.state.running_commit if place != number else asked.change.commit
+            self.state = replace(self.state, next_run=number + 1, running=place, running_commit=commit, pulls=pulls)
+            run = replace(run, coverage_pct=self.state.coverage_pct)
             self.emit.append(Emit(run, why, object=run_object(self.state.name, number)))
             self.report(number, "begun")
         self.state = replace(self.state, reruns=tuple(left))

@@ -6,6 +6,7 @@ run at a time, the others wait in the order in which they came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trimtab.core.errors import Problem
@@ -103,15 +104,18 @@ def beside(pulls: PullRequests, run: RunRequested) -> PullRequests:
     return replace(pulls, running=(*pulls.running, run.run))
 
 
-def begin(pulls: PullRequests, app: str, next_run: int) -> tuple[PullRequests, int, list[Emit]]:
-    """Runs for those that wait, as far as there is room; the next run's number afterwards."""
+def begin(
+    pulls: PullRequests, app: str, next_run: int, head: str | None, coverage_pct: Mapping[str, float]
+) -> tuple[PullRequests, int, list[Emit]]:
+    """Runs for those that wait, as far as there is room; the next run's number afterwards. `head`: of the deployed
+    branch, which they are compared with."""
     emit: list[Emit] = []
     while pulls.waiting and has_room(pulls):
         pull = pulls.get(pulls.waiting[0])
         assert pull is not None  # who is closed does not wait
         emit.append(
             Emit(
-                RunRequested(next_run, pull.change, pull.request),
+                RunRequested(next_run, pull.change, pull.request, base=head, coverage_pct=coverage_pct),
                 f"{pull.request} by {pull.change.actor} is at {pull.change.commit[:8]}: {pull.change.subject}",
                 object=run_object(app, next_run),
             )

@@ -49,6 +49,8 @@ class LookUpSteps(Action):
     scopes: tuple[str, ...] = ()
     again_of: int | None = None
     fresh: tuple[str, ...] = ()
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What each step's coverage is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,14 @@ class StartStep(Action):
     """Whether the commit may be given secrets."""
     fresh: bool = False
     """Whether it runs whatever is in the cache."""
+    coverage_pct: float | None = None
+    """What its coverage is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepStep(Action):
-    """Keep the outputs of a step that has passed, and remember what it gave. -> StepKept"""
+    """Read the reports of a step that has ended; if it has passed, keep its outputs and remember what it gave.
+    -> StepKept"""
 
     app: str
     run: int
@@ -83,6 +88,9 @@ class KeepStep(Action):
     key: str = ""
     scope: str | None = None
     """Where in the cache it is kept; None: nowhere."""
+    passed: bool = True
+    coverage_pct: float | None = None
+    """What its coverage is compared with."""
 
 
 @dataclass(frozen=True, slots=True)

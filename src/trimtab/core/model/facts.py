@@ -15,6 +15,7 @@ from trimtab.core.model.forge import ForgeSpec
 from trimtab.core.model.identity import Digest, ObjectId
 from trimtab.core.model.pipeline import PendingPolicy, StepResult
 from trimtab.core.model.release import Part
+from trimtab.core.model.report import StepReport
 from trimtab.core.model.specification import Specification
 
 StepOutcome = Literal["passed", "failed", "timed_out", "cancelled", "lost"]
@@ -142,6 +143,8 @@ class RunRequested(Fact):
     """The run of the same change whose results this one takes over..."""
     fresh: tuple[str, ...] = ()
     """...but for these steps and those that need them."""
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the tests of each step covered when a change passed on the deployed branch the last time."""
     until: Goal = "deploy"
     only: tuple[str, ...] = ()
     """These steps and what they need; empty: all."""
@@ -205,11 +208,12 @@ class StepTaken(Fact):
 
 @dataclass(frozen=True, slots=True)
 class StepKept(Fact):
-    """The outputs of a step that passed are kept."""
+    """What a step that has ended leaves behind is kept: its report, and if it passed its outputs."""
 
     step: str
     attempt: int
     outputs: Digest | None
+    report: StepReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +275,8 @@ class RunFinished(Fact):
     outcome: RunOutcome
     release: Digest | None
     duration_s: float
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the tests of each step cover. Of a step that had no part in the run: what they covered before."""
 
 
 # --- the environment -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.report import ReportSpec, StepReport
 
 PendingPolicy = Literal["queue", "latest", "cancel"]
 """What becomes of a step that meets another one of its concurrency group.
@@ -98,6 +99,8 @@ class StepSpec:
     concurrency: ConcurrencySpec | None = None
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
     limits: LimitsSpec = field(default_factory=LimitsSpec)
+    reports: tuple[ReportSpec, ...] = ()
+    """What is read of what its tools have written, whether it passed or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class StepResult:
     process: str
     """The process that gave it, by which its log can be read."""
     duration_s: float
+    report: StepReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class InputFile:
 def in_order(steps: Iterable[StepSpec]) -> tuple[StepSpec, ...]:
     """The steps, each after those that it needs, otherwise in their order. Circles are none (`config` refuses them)."""
     by_name = {step.name: step for step in steps}
+    if _are_in_order(by_name.values()):
+        return tuple(by_name.values())
     ordered: dict[str, StepSpec] = {}
 
     def put(step: StepSpec) -> None:
@@ -139,6 +145,16 @@ def in_order(steps: Iterable[StepSpec]) -> tuple[StepSpec, ...]:
     for step in by_name.values():
         put(step)
     return tuple(ordered.values())
+
+
+def _are_in_order(steps: Iterable[StepSpec]) -> bool:
+    """As most files have them: asked at every decision."""
+    seen = set[str]()
+    for step in steps:
+        if not seen.issuperset(step.needs):
+            return False
+        seen.add(step.name)
+    return True
 
 
 def needed_by(steps: Sequence[StepSpec], name: str) -> tuple[str, ...]:

@@ -39,4 +39,7 @@ def step_key(step: StepSpec, inputs: Digest, layers: Sequence[Digest], toolchain
         "layers": list(layers),
         "toolchain": toolchain,
     }
+    if step.reports:
+        # Which limits they are held to is no part of it: what is taken is judged anew.
+        parts["reports"] = sorted([report.kind, *report.files] for report in step.reports)
     return digest_of(canonical_json(parts))

@@ -25,9 +25,11 @@ from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead, Sharing
+from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 from trimtab.testing.memory_measurements import MemoryMeasurements
+from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
 from trimtab.testing.memory_step_cache import MemoryStepCache
@@ -176,6 +178,7 @@ class World:
             workspaces=self.workspaces,
             cache=self.step_cache,
             secrets=MemorySecrets(),
+            reports=StepReports(self.workspaces, MemoryReports()),
             folder=self.folder / "runs",
             env={},
             earlier=EarlierRuns(store),

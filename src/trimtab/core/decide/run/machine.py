@@ -41,6 +41,7 @@ from trimtab.core.model.facts import (
 )
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object, short, turn_object
 from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, needed_by
+from trimtab.core.model.report import objections
 from trimtab.core.model.specification import Specification
 from trimtab.core.say import count, duration
 
@@ -106,8 +107,8 @@ class _Work:
                 self.step_taken(name, result)
             case StepStarted(step=name, process=process, key=key):
                 self.set_step(name, status="running", process=process, started_at=recorded.at, key=key)
-            case StepKept(step=name, outputs=outputs):
-                self.step_kept(name, outputs)
+            case StepKept() as kept:
+                self.step_kept(kept)
             case TurnGiven(step=name):
                 self.turn_given(name)
             case TurnRefused(step=name, by=newer):
@@ -132,6 +133,7 @@ class _Work:
             pull_request=asked.pull_request,
             again_of=asked.again_of,
             fresh=asked.fresh,
+            coverage_pct=asked.coverage_pct,
             until=asked.until,
             keep_going=asked.keep_going,
         )
@@ -165,6 +167,7 @@ class _Work:
                 scopes_of(self.state),
                 self.state.again_of,
                 self.state.fresh,
+                self.state.coverage_pct,
             )
             self.todo.append(Todo("look-up", look))
 
@@ -181,7 +184,10 @@ class _Work:
             name = key.split(":")[1]
             reading = self.state.steps[name].reading
             assert reading is not None
-            self.give_up(name, replace(reading, outcome="failed", detail=said))
+            if reading.outcome == "passed":
+                self.give_up(name, replace(reading, outcome="failed", detail=said))
+            else:
+                self.settle(name, reading)
         elif kind == "LookUpSteps":
             # Only time is lost by not knowing.
             self.state = replace(self.state, looked_up=True)
@@ -220,36 +226,46 @@ class _Work:
                 self.step_ended(name, step, reading)
 
     def step_ended(self, name: str, step: StepState, reading: StepReading) -> None:
-        spec = self.spec(name)
-        if reading.outcome != "passed":
-            trial = tried(spec, step, reading, self.now)
-            if trial.again is None:
-                self.give_up(name, reading, trial.said)
-            else:
-                self.step_finished(name, reading, trial.said)
-                self.state = replace(self.state, steps={**self.state.steps, name: trial.again})
-        elif spec.outputs or step.key:
-            self.set_step(name, status="keeping", reading=reading)
-            scope = scopes_of(self.state)[0] if step.key else None
-            keep = KeepStep(
-                *(self.state.app, self.state.number, spec, step.attempt, step.process, reading.duration_s),
-                key=step.key,
-                scope=scope,
-            )
-            self.todo.append(Todo(f"keep:{name}:{step.attempt}", keep))
-        else:
+        spec, passed = self.spec(name), reading.outcome == "passed"
+        reports = bool(spec.reports and step.process) and reading.outcome in ("passed", "failed", "timed_out")
+        if not reports and not (passed and (spec.outputs or step.key)):
+            self.settle(name, reading)
+            return
+        self.set_step(name, status="keeping", reading=reading)
+        kept = passed and step.key
+        keep = KeepStep(
+            *(self.state.app, self.state.number, spec, step.attempt, step.process, reading.duration_s),
+            key=step.key if kept else "",
+            scope=scopes_of(self.state)[0] if kept else None,
+            passed=passed,
+            coverage_pct=self.state.coverage_pct.get(name),
+        )
+        self.todo.append(Todo(f"keep:{name}:{step.attempt}", keep))
+
+    def settle(self, name: str, reading: StepReading) -> None:
+        """What follows from an attempt of which all is known."""
+        if reading.outcome == "passed":
             self.passed(name, reading)
+            return
+        trial = tried(self.spec(name), self.state.steps[name], reading, self.now)
+        if trial.again is None:
+            self.give_up(name, reading, trial.said)
+        else:
+            self.step_finished(name, reading, trial.said)
+            self.state = replace(self.state, steps={**self.state.steps, name: trial.again})
 
     def step_taken(self, name: str, result: StepResult) -> None:
         known = {"process": result.process, "outputs": result.outputs, "duration_s": result.duration_s}
-        self.set_step(name, status="passed", **known)
+        self.set_step(name, status="passed", report=result.report, **known)
         self.return_turn(name)
 
-    def step_kept(self, name: str, outputs: Digest | None) -> None:
+    def step_kept(self, kept: StepKept) -> None:
+        name = kept.step
         reading = self.state.steps[name].reading
         assert reading is not None
-        self.set_step(name, outputs=outputs, reading=None)
-        self.passed(name, reading)
+        self.set_step(name, outputs=kept.outputs, reading=None, report=kept.report)
+        said = objections(self.spec(name).reports, kept.report) if reading.outcome == "passed" else ()
+        self.settle(name, replace(reading, outcome="failed", detail="; ".join(said)) if said else reading)
 
     def passed(self, name: str, reading: StepReading) -> None:
         self.step_finished(name, reading, f"{name} passed in {duration(reading.duration_s)}")
@@ -342,6 +358,7 @@ class _Work:
             scopes=scopes_of(self.state) if spec.cached else (),
             trusted=pull_request is None or not pull_request.from_fork,
             fresh=spec.name in self.state.fresh or attempt > 1,
+            coverage_pct=self.state.coverage_pct.get(spec.name),
         )
         self.todo.append(Todo(f"step:{spec.name}:{attempt}", start))
         self.set_step(spec.name, status="starting", attempt=attempt)
@@ -381,10 +398,21 @@ class _Work:
         for name in self.state.steps:
             self.return_turn(name)
         self.state = replace(self.state, phase="finished")
-        finished = RunFinished(self.state.number, outcome, release, self.now - self.state.started_at)
+        took_s = self.now - self.state.started_at
+        finished = RunFinished(self.state.number, outcome, release, took_s, covered_pct(self.state))
         self.emit.append(Emit(finished, reason))
         self.emit.append(Emit(finished, reason, object=app_object(self.state.app)))
         self.todo.append(Todo("clean", CleanWorkspace(self.state.app, self.state.number)))
+
+
+def covered_pct(state: RunState) -> Mapping[str, float]:
+    """What the tests of each step cover; of a step that had no part in the run, what they covered before."""
+    known = {
+        name: step.report.coverage.pct
+        for name, step in state.steps.items()
+        if step.report is not None and step.report.coverage is not None
+    }
+    return {name: state.coverage_pct[name] for name in state.steps if name in state.coverage_pct} | known
 
 
 def scopes_of(state: RunState) -> tuple[str, ...]:

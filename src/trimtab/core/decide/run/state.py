@@ -8,13 +8,14 @@ from typing import Literal
 
 from trimtab.core.model.facts import Change, Goal, PullRequest, StepOutcome
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.report import StepReport
 from trimtab.core.model.specification import Specification
 
 StepStatus = Literal[
     "waiting", "starting", "running", "keeping", "passed", "failed", "cancelled", "skipped", "left_out"
 ]
-"""``keeping``: it has passed, and its outputs are being kept. ``skipped``: something before it failed. ``left_out``:
-the change does not concern it, or its condition is not met."""
+"""``keeping``: it has ended, and its outputs and reports are being kept. ``skipped``: something before it failed.
+``left_out``: the change does not concern it, or its condition is not met."""
 
 DONE: tuple[StepStatus, ...] = ("passed", "left_out")
 """What lets the steps begin that need this one."""
@@ -48,6 +49,7 @@ class StepState:
     outputs: Digest | None = None
     reading: StepReading | None = None
     """How it ended, while its outputs are being kept."""
+    report: StepReport | None = None
     turn: Literal["", "asked", "given"] = ""
     """Of its concurrency group."""
 
@@ -66,5 +68,7 @@ class RunState:
     """Whether it is known which steps need not run. (True where nobody looks: in runs of older versions.)"""
     again_of: int | None = None
     fresh: tuple[str, ...] = ()
+    coverage_pct: Mapping[str, float] = field(default_factory=dict)
+    """What the coverage of each step is compared with."""
     until: Goal = "deploy"
     keep_going: bool = False

@@ -1,0 +1,220 @@
+"""What Trimtab adds to the steps of a pipeline: 200 no-op steps, as a chain and side by side.
+
+The engine with its real parts: Git, SQLite, supervised processes, the sandbox, the cache on disk. What is measured is
+the time from the request of a run until it has finished, through 200, beside the same steps in:
+
+- ``make -j2``, the floor: no record, no log, no sandbox, no cache, no crash safety;
+- Buildbot (full runs): a master and a local worker in a virtual environment of their own, one builder with as many
+  shell steps, one after the other.
+
+``python -m benchmarks.pipeline [--quick] [--json]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+
+from benchmarks import _buildbot
+from benchmarks._report import Value, finish
+from trimtab.adapters.artifacts import FileArtifacts
+from trimtab.adapters.artifacts.step_cache import FileStepCache
+from trimtab.adapters.clock import SystemClock
+from trimtab.adapters.git import GitSource
+from trimtab.adapters.processes.supervised import SupervisedProcesses
+from trimtab.adapters.reports import LimitedReports
+from trimtab.adapters.sandbox import SandboxedWorkspaces
+from trimtab.adapters.store_sql.opening import open_store
+from trimtab.config import load
+from trimtab.core.model.facts import PullRequest, Recorded, RunFinished, RunRequested
+from trimtab.core.model.identity import run_object
+from trimtab.engine.loop import Engine
+from trimtab.engine.observe import Applications, Runs, Turns
+from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.step_reports import StepReports
+from trimtab.engine.steps import EarlierRuns, Steps
+from trimtab.testing.memory_secrets import MemorySecrets
+from trimtab.testing.memory_traffic import MemoryTraffic
+
+STEPS = 200
+APP = "bench"
+SIDE_BY_SIDE = 2
+FINISH_WITHIN_S = 120.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the steps depend on each other."""
+
+    name: str
+    needs: Callable[[int], str]
+
+
+CHAIN = Shape("chain", lambda number: f"needs: s{number - 1}, " if number else "")
+FAN_OUT = Shape("fan_out", lambda _: "")
+
+
+def configuration(shape: Shape, *, sandbox: bool, salt: str) -> str:
+    """A pipeline whose steps nobody has seen yet, unless the salt is the same."""
+    place = "" if sandbox else "sandbox: none, "
+    steps = "".join(
+        f"  s{number}: {{run: 'true', {shape.needs(number)}{place}cache: true, env: {{SALT: {salt}-{number}}}}}\n"
+        for number in range(STEPS)
+    )
+    return f"app: {APP}\nservice: {{command: serve}}\nparallel: {SIDE_BY_SIDE}\npipeline:\n{steps}"
+
+
+class Installation:
+    """The engine with what runs need, on a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SystemClock()
+        self.store = open_store(folder / "trimtab.db")
+        self.source = GitSource(folder / "git")
+        self.processes = SupervisedProcesses(folder / "processes")
+        workspaces = SandboxedWorkspaces(folder / "workspaces", hidden=(folder,))
+        steps = Steps(
+            source=self.source,
+            processes=self.processes,
+            workspaces=workspaces,
+            cache=FileStepCache(folder / "cache", os.environ["PATH"]),
+            secrets=MemorySecrets(),
+            reports=StepReports(workspaces, LimitedReports()),
+            folder=folder / "runs",
+            env={"PATH": os.environ["PATH"]},
+            earlier=EarlierRuns(self.store),
+        )
+        pipeline = Pipeline(self.source, FileArtifacts(folder / "artifacts"), workspaces, steps, load)
+        self.engine = Engine(
+            store=self.store,
+            clock=self.clock,
+            traffic=MemoryTraffic(self.clock),
+            kinds={"app": Applications(self.source), "run": Runs(self.processes), "turn": Turns()},
+            handlers=pipeline.handlers(),
+            owner="benchmark",
+        )
+        self.processes.on_change(lambda name: self.engine.wake("run/" + "/".join(name.split("/")[1:3])))
+        self.runs = 0
+
+    async def commit(self, text: str) -> None:
+        """A commit with this trimtab.yaml on the branch."""
+        await self.source.create(APP)
+        work = self.folder / "work"
+        if not work.exists():
+            _git(self.folder, "clone", "--quiet", str(self.source.path(APP)), str(work))
+        (work / "trimtab.yaml").write_text(text)
+        _git(work, "add", "-A")
+        _git(work, "commit", "--quiet", "--message", f"Pipeline {self.runs}")
+        _git(work, "push", "--quiet", "origin", "HEAD:main")
+
+    async def run(self) -> float:
+        """Seconds from the request of a run until it has finished. It deploys nothing: it is a pull request's."""
+        change = await self.source.head(APP, "main")
+        assert change is not None
+        self.runs += 1
+        place = run_object(APP, self.runs)
+        began_s = time.perf_counter()
+        self.store.append([Recorded(place, RunRequested(self.runs, change, PullRequest(1, "main")))], self.clock.now())
+        self.engine.wake()
+        while time.perf_counter() < began_s + FINISH_WITHIN_S:
+            row = self.store.get(place)
+            if row is not None and row.ended:
+                took_s = time.perf_counter() - began_s
+                (done,) = self.store.facts(object_prefix=place, kinds=("RunFinished",), limit=1)
+                assert isinstance(done.fact, RunFinished)
+                assert done.fact.outcome == "passed", done.reason
+                return took_s
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"the run did not finish within {FINISH_WITHIN_S:g} s")
+
+    async def close(self) -> None:
+        await self.processes.close()
+        self.store.close()
+
+
+async def measure(rounds: int) -> dict[str, Value]:
+    folder = Path(mkdtemp(prefix="trimtab-bench-"))
+    installation = Installation(folder)
+    engine = asyncio.create_task(installation.engine.run())
+    try:
+        results: dict[str, Value] = {}
+        for sandbox, suffix in ((False, ""), (True, "_sandbox")):
+            worst_ms = 0.0
+            for shape in (CHAIN, FAN_OUT):
+                took_s, cached_s = [], []
+                for number in range(rounds):
+                    salt = f"{shape.name}{suffix}-{number}"
+                    await installation.commit(configuration(shape, sandbox=sandbox, salt=salt))
+                    took_s.append(await installation.run())
+                    cached_s.append(await installation.run())
+                step_ms = median(took_s) / STEPS * 1000
+                worst_ms = max(worst_ms, step_ms)
+                results[f"{shape.name}_step{suffix}_ms"] = step_ms
+                results[f"{shape.name}_cached{suffix}_ms"] = median(cached_s) * 1000
+            results[f"step_overhead{suffix}_ms"] = worst_ms
+        cached = [float(value) for name, value in results.items() if "_cached" in name]
+        results["cached_200_steps_ms"] = max(cached)
+        return results
+    finally:
+        engine.cancel()
+        await asyncio.gather(engine, return_exceptions=True)
+        await installation.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_floor(rounds: int) -> dict[str, Value]:
+    """The same steps as a Makefile's rules, each a shell that runs ``true``."""
+    folder = Path(mkdtemp(prefix="trimtab-bench-make-"))
+    try:
+        results: dict[str, Value] = {}
+        for shape in (CHAIN, FAN_OUT):
+            names = [f"s{number}" for number in range(STEPS)]
+            rules = [
+                f"{name}: {names[number - 1] if shape is CHAIN and number else ''}\n\t@/bin/sh -ec 'true;:'\n"
+                for number, name in enumerate(names)
+            ]
+            (folder / "Makefile").write_text(f"all: {' '.join(names)}\n.PHONY: all {' '.join(names)}\n{''.join(rules)}")
+            took_s = []
+            for _ in range(rounds):
+                began_s = time.perf_counter()
+                subprocess.run(["make", f"-j{SIDE_BY_SIDE}", "-s", "all"], cwd=folder, check=True)
+                took_s.append(time.perf_counter() - began_s)
+            results[f"make_{shape.name}_step_ms"] = median(took_s) / STEPS * 1000
+        return results
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _git(folder: Path, *args: str) -> None:
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, without Buildbot: under 50 s")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON on the last line")
+    arguments = parser.parse_args()
+    rounds = 1 if arguments.quick else 5
+    results = asyncio.run(measure(rounds)) | make_floor(rounds)
+    for shape in (CHAIN, FAN_OUT):
+        ours, floor = results[f"{shape.name}_step_ms"], results[f"make_{shape.name}_step_ms"]
+        results[f"{shape.name}_over_make"] = float(ours) / float(floor)
+    if not arguments.quick:
+        results |= _buildbot.measure(STEPS)
+        results["buildbot_over_trimtab_chain"] = float(results["buildbot_step_ms"]) / float(results["chain_step_ms"])
+    finish(results, arguments.json)
+
+
+if __name__ == "__main__":
+    main()
