@@ -242,3 +242,37 @@ def test_gates_holds_and_experiments_are_shown(api: Api, run: Terminal) -> None:
     assert "held  refusals: its newest number is 61 s old" in shown
     assert "gate  smoke  trimtab logs gate/shop/production/4/1" in shown
     assert "short FAIL (worse)  long PASS" in shown
+
+
+def test_a_run_is_wanted_once_more(api: Api, run: Terminal) -> None:
+    newest = max(api.services().board().runs("shop"), key=lambda view: view.number)
+    said = run("rerun", str(newest.number), "--all")
+    assert said.code == 0, said.err
+    assert f"run {newest.number} runs once more: lint, test, evals afresh" in said.err
+    fact = api.last().fact
+    assert isinstance(fact, f.RerunRequested)
+    assert (fact.run, fact.by, fact.fresh, fact.change) == (
+        newest.number,
+        "ann",
+        ("lint", "test", "evals"),
+        newest.change,
+    )
+    assert api.last().object == "app/shop"
+    assert run.json("rerun", "--step", "test")["object"] == "app/shop"
+
+
+def test_what_cannot_run_once_more(api: Api, run: Terminal) -> None:
+    assert "there is no run 99" in run("rerun", "99").err
+    passed = next(view for view in api.services().board().runs("shop") if view.status == "passed")
+    assert "`--step NAME` runs one afresh" in run("rerun", str(passed.number)).err
+    assert "its steps: lint, test" in run("rerun", str(passed.number), "--step", "tset").err
+    assert run("rerun", "--all", "--failed").code == 2
+    api.scene.change("A new change")
+    api.tell()
+    assert "is still running" in run("rerun").err
+
+
+def test_one_whose_branch_has_moved_on_says_what_it_does_not_do(api: Api, run: Terminal) -> None:
+    oldest = min(api.services().board().runs("shop"), key=lambda view: view.number)
+    assert "so nothing is released (`--deploy` does)" in run("rerun", str(oldest.number), "--all").err
+    assert "nothing is released" not in run("rerun", str(oldest.number), "--all", "--deploy").err

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.e2e.world import AUTHOR
+from tests.e2e.world import AUTHOR, wait_for
 
 REST = """
 service: {command: python app.py}
@@ -105,3 +108,15 @@ class Laptop:
             if str(self.folder / "cache") in place and process.info["status"] != psutil.STATUS_ZOMBIE:
                 mine.append(process)
         return mine
+
+
+@contextmanager
+def tidied(laptop: Laptop) -> Iterator[Laptop]:
+    """The laptop; nothing of it is left afterwards."""
+    try:
+        yield laptop
+    finally:
+        for process in laptop.processes():
+            process.kill()
+        wait_for(lambda: not laptop.processes(), why="no process is left")
+        shutil.rmtree(laptop.folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from tests.e2e.laptop import RUN, Laptop
+from tests.e2e.laptop import RUN, Laptop, tidied
 from tests.e2e.world import World, wait_for
 
 PIPELINE = """
@@ -29,14 +29,8 @@ LASTING = '  wait: {run: "echo begun; sleep 1000", sandbox: {network: true}}'
 
 @pytest.fixture
 def laptop() -> Iterator[Laptop]:
-    laptop = Laptop(Path(mkdtemp(prefix="trimtab-laptop-")))
-    try:
+    with tidied(Laptop(Path(mkdtemp(prefix="trimtab-laptop-")))) as laptop:
         yield laptop
-    finally:
-        for process in laptop.processes():
-            process.kill()
-        wait_for(lambda: not laptop.processes(), why="no process is left")
-        shutil.rmtree(laptop.folder, ignore_errors=True)
 
 
 def test_what_passed_is_not_run_again_and_what_changed_is(laptop: Laptop) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from trimtab.api.queries import found
 from trimtab.api.releases import chosen
+from trimtab.api.reruns import Rerun, rerun_of
 from trimtab.api.services import Services, Wired
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import (
@@ -113,6 +114,15 @@ async def cancel(services: Wired, request: Request, app: str, number: int) -> Ac
         raise failure("conflict", f"run {number} is not running: it {run.status}")
     by = request.state.actor
     return _accept(services, run_object(app, number), RunCancelRequested(by), by, f"run {number} is being cancelled")
+
+
+@routes.post("/apps/{app}/runs/{number}/rerun", status_code=202)
+async def rerun(services: Wired, request: Request, app: str, number: int, wanted: Rerun) -> Accepted:
+    """Run a finished run's change once more. What passed is taken over; one of a pull request deploys nothing, and
+    neither does one that is not the newest of its branch any more, unless asked to."""
+    by = request.state.actor
+    fact, said = rerun_of(services, app, number, wanted, by)
+    return _accept(services, app_object(app), fact, by, said)
 
 
 @routes.post("/apps/{app}/environments/{name}/rollout/{command}", status_code=202)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from trimtab.adapters import gates
+from trimtab.adapters import gates, services
 from trimtab.adapters.calendar import RuleCalendar
 from trimtab.app.identity import is_gone
 from trimtab.app.inherited import passed_on
@@ -33,17 +33,7 @@ def wire(
 ) -> Engine:
     """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
     `public_url`: where others reach its API, if that is another address than its own."""
-    steps = Steps(
-        source=ports.source,
-        processes=ports.processes,
-        workspaces=ports.workspaces,
-        cache=ports.step_cache,
-        secrets=ports.secrets,
-        reports=StepReports(ports.workspaces, ports.reports),
-        folder=home / "runs",
-        env={**passed_on(), "CI": "true"},
-        earlier=EarlierRuns(ports.store),
-    )
+    steps = _steps(ports, home)
     pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration)
     delivery = Delivery(
         state_repository=ports.state_repository,
@@ -68,6 +58,21 @@ def wire(
     )
     ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
     return engine
+
+
+def _steps(ports: Ports, home: Path) -> Steps:
+    return Steps(
+        source=ports.source,
+        processes=ports.processes,
+        workspaces=ports.workspaces,
+        cache=ports.step_cache,
+        secrets=ports.secrets,
+        reports=StepReports(ports.workspaces, ports.reports),
+        folder=home / "runs",
+        env={**passed_on(), "CI": "true"},
+        earlier=EarlierRuns(ports.store),
+        command=services.command,
+    )
 
 
 def _kinds(ports: Ports) -> dict[str, Kind]:

@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "abort": Entry("Take the rollout back to the stable release.", "steer:abort"),
         "rollback": Entry("Return to an earlier release at once.", "steer:rollback"),
         "cancel": Entry("Stop a run of the pipeline.", "steer:cancel"),
+        "rerun": Entry("Run what failed once more, or a step, or everything.", "rerun:rerun"),
     },
     "Hold": {
         "pin": Entry("Keep an environment on one release.", "hold:pin"),

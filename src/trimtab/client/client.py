@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -147,6 +147,13 @@ class TrimtabClient:
     def cancel(self, app: str, number: int) -> Accepted:
         """Stop a run that is under way."""
         return self._transport.post(Accepted, _path("apps", app, "runs", number, "cancel"))
+
+    def rerun(
+        self, app: str, number: int, *, steps: Sequence[str] = (), everything: bool = False, deploy: bool = False
+    ) -> Accepted:
+        """Run a finished run's change once more: `steps` and what needs them, or everything, or what did not pass."""
+        wanted = {"steps": list(steps), "all": everything, "deploy": deploy}
+        return self._transport.post(Accepted, _path("apps", app, "runs", number, "rerun"), wanted)
 
     def steer(self, app: str, environment: str, command: RolloutCommand) -> Accepted:
         """Steer the rollout that is under way."""

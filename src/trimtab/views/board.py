@@ -316,7 +316,8 @@ def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
 
 def _begun(recorded: f.Recorded, asked: f.RunRequested) -> RunView:
     app, of = app_of(recorded.object), asked.pull_request
-    return RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
+    view = RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
+    return replace(view, again_of=asked.again_of)
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:

@@ -56,9 +56,12 @@ def _of_pipeline(fact: f.Fact) -> str:
             return f"change {change.commit[:8]} arrived by {via}: {change.subject}"
         case f.ChangeSuperseded(change=change, by=by):
             return f"change {change.commit[:8]} skipped for {by[:8]}"
-        case f.RunRequested(run=run, change=change, pull_request=request):
+        case f.RunRequested(run=run, change=change, pull_request=request, again_of=again_of):
             of = f"{request} at {change.commit[:8]}" if request else change.commit[:8]
-            return f"run {run} of {of}: {change.subject}"
+            again = f" (run {again_of} again)" if again_of is not None else ""
+            return f"run {run} of {of}{again}: {change.subject}"
+        case f.RerunRequested(run=run, by=by):
+            return f"run {run} once more asked for by {by}"
         case f.ForgeNotified(said=said):
             return f"the forge said: {said}"
         case f.PullRequestUpdated(pull_request=request, change=change):

@@ -43,6 +43,8 @@ class RunView:
     steps: tuple[StepView, ...] = ()
     pull_request: PullRequest | None = None
     """What the run is of, if it is not of the deployed branch: it deploys nothing."""
+    again_of: int | None = None
+    """The run whose results it took over, as far as they were there and not wanted afresh."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.errors import failure
+from trimtab.core.model.pipeline import with_variants
 from trimtab.core.model.specification import Specification
 from trimtab.engine.pipeline import CONFIGURATION
 
@@ -29,16 +30,14 @@ def configuration(top: Path) -> Specification:
 def steps_named(specification: Specification, names: Sequence[str]) -> tuple[str, ...]:
     """The steps that are meant: a name means all variants of its matrix. Raises `TrimtabError` (`step-unknown`)."""
     known = [step.name for step in specification.steps]
-    found: dict[str, None] = {}
-    for name in names:
-        mine = [step for step in known if step == name or step.partition("@")[0] == name]
-        if not mine:
-            hint = f"its steps: {', '.join(known) or 'none'}"
-            if name.isdigit():
-                hint = f"`trimtab runs {name}` shows run {name} of the server; {hint}"
-            raise failure("step-unknown", f"there is no step {name}", hint, CONFIGURATION)
-        found |= dict.fromkeys(mine)
-    return tuple(found)
+    found = with_variants(known, names)
+    if found is None:
+        name = next(name for name in names if with_variants(known, [name]) is None)
+        hint = f"its steps: {', '.join(known) or 'none'}"
+        if name.isdigit():
+            hint = f"`trimtab runs {name}` shows run {name} of the server; {hint}"
+        raise failure("step-unknown", f"there is no step {name}", hint, CONFIGURATION)
+    return found
 
 
 def env_file(path: Path) -> dict[str, str]:

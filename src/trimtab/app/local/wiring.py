@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trimtab.adapters import services
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
@@ -94,6 +95,7 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
         folder=place.home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
+        command=services.command,
     )
 
 

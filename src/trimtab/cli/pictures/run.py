@@ -50,6 +50,8 @@ def run_picture(run: RunView, now: float) -> RenderableType:
         Text(f"  {change.commit[:8]} on {change.branch} by {clean(change.actor)}: {clean(change.subject)}"),
         Text(f"  started {ago(run.started_at, now)}", style=DIM),
     ]
+    if run.again_of is not None:
+        about.insert(1, Text(f"  run {run.again_of} once more"))
     if run.pull_request:
         about.insert(1, _pull_request_line(run.pull_request))
     if run.release:

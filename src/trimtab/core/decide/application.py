@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from trimtab.core.decide import pull_requests
+from trimtab.core.decide import pull_requests, reruns
 from trimtab.core.decide.pull_requests import PullReading, PullRequests
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import ReportRun
@@ -27,6 +27,7 @@ from trimtab.core.model.facts import (
     PullRequestClosed,
     PullRequestUpdated,
     Recorded,
+    RerunRequested,
     RunCancelRequested,
     RunFinished,
     RunRequested,
@@ -62,6 +63,8 @@ class AppState:
     """How often in a row the remote could not be read."""
     look_at: float = 0.0
     """When the remote is looked at next, unless something is heard of it before."""
+    reruns: tuple[RerunRequested, ...] = ()
+    """Runs that were asked for once more and have not begun."""
     report_problem: Problem | None = None
     """Why the forge could not be told of a run."""
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
@@ -132,6 +135,8 @@ class _Work:
                 self.state = replace(self.state, policy=specification.on_newer_change)
             case RunFinished() as finished:
                 self.finished(finished)
+            case RerunRequested() as asked:
+                self.state = replace(self.state, reruns=(*self.state.reruns, asked))
             case ForgeNotified():
                 self.state = replace(self.state, failures=0)
             case PullRequestUpdated(pull_request=request, change=change):
@@ -203,6 +208,7 @@ class _Work:
     def begin(self) -> None:
         """Runs for what waits and may begin."""
         self.request()
+        self.request_again()
         pulls, next_run, emit = pull_requests.begin(
             self.state.pulls, self.state.name, self.state.next_run, self.state.head, self.state.coverage_pct
         )
@@ -227,6 +233,27 @@ class _Work:
         asked = RunRequested(number, change, base=self.state.passed, coverage_pct=self.state.coverage_pct)
         self.emit.append(Emit(asked, why, object=run_object(self.state.name, number)))
         self.report(number, "begun")
+
+    def request_again(self) -> None:
+        """Runs that were asked for once more, in their order, as far as there is room for them."""
+        left: list[RerunRequested] = []
+        for asked in self.state.reruns:
+            number = self.state.next_run
+            run, why = reruns.again(asked, number, self.state.head)
+            if reruns.is_beside(run):
+                has_room, place = pull_requests.has_room(self.state.pulls), self.state.running
+                pulls = pull_requests.beside(self.state.pulls, run)
+            else:
+                has_room, place, pulls = self.state.running is None, number, self.state.pulls
+            if not has_room:
+                left.append(asked)
+                continue
+            commit = self.state.running_commit if place != number else asked.change.commit
+            self.state = replace(self.state, next_run=number + 1, running=place, running_commit=commit, pulls=pulls)
+            run = replace(run, coverage_pct=self.state.coverage_pct)
+            self.emit.append(Emit(run, why, object=run_object(self.state.name, number)))
+            self.report(number, "begun")
+        self.state = replace(self.state, reruns=tuple(left))
 
     def report(self, run: int, what: str) -> None:
         """Tell the forge, if there is one."""

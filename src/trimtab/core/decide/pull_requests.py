@@ -92,13 +92,25 @@ def finished(pulls: PullRequests, run: int) -> PullRequests:
     return replace(pulls, running=tuple(other for other in pulls.running if other != run))
 
 
+def has_room(pulls: PullRequests) -> bool:
+    return len(pulls.running) < AT_ONCE
+
+
+def beside(pulls: PullRequests, run: RunRequested) -> PullRequests:
+    """A run that was asked for once more: it counts as one of these, since it does not deploy either."""
+    known = pulls.get(run.pull_request.branch) if run.pull_request is not None else None
+    if known is not None and known.change.commit == run.change.commit:
+        pulls = _with(pulls, replace(known, run=run.run))
+    return replace(pulls, running=(*pulls.running, run.run))
+
+
 def begin(
     pulls: PullRequests, app: str, next_run: int, head: str | None, coverage_pct: Mapping[str, float]
 ) -> tuple[PullRequests, int, list[Emit]]:
     """Runs for those that wait, as far as there is room; the next run's number afterwards. `head`: of the deployed
     branch, which they are compared with."""
     emit: list[Emit] = []
-    while pulls.waiting and len(pulls.running) < AT_ONCE:
+    while pulls.waiting and has_room(pulls):
         pull = pulls.get(pulls.waiting[0])
         assert pull is not None  # who is closed does not wait
         emit.append(

@@ -152,6 +152,20 @@ class RunRequested(Fact):
     """Whether a failed step stops only those that need it."""
 
 
+@dataclass(frozen=True, slots=True)
+class RerunRequested(Fact):
+    """A person wants a run once more. What passed in it is taken over, but for the steps in `fresh`."""
+
+    run: int
+    change: Change
+    by: str
+    fresh: tuple[str, ...] = ()
+    deploy: bool = False
+    """Also if the change is not the newest of the deployed branch any more."""
+    pull_request: PullRequest | None = None
+    base: str | None = None
+
+
 # --- the run -------------------------------------------------------------------------------------------------------
 
 

@@ -177,3 +177,14 @@ def with_needs(steps: Sequence[StepSpec], names: Sequence[str]) -> frozenset[str
         return frozenset(step.name for step in steps)
     named = [step.name for step in steps if step.name in names]
     return frozenset(named).union(*(needed_by(steps, name) for name in named))
+
+
+def with_variants(known: Sequence[str], names: Sequence[str]) -> tuple[str, ...] | None:
+    """The steps that are meant, where a name means all variants of its matrix; None when one of them means none."""
+    found: dict[str, None] = {}
+    for name in names:
+        mine = [step for step in known if step == name or step.partition("@")[0] == name]
+        if not mine:
+            return None
+        found |= dict.fromkeys(mine)
+    return tuple(found)
