@@ -101,8 +101,24 @@ def test_a_real_group_holds_what_it_says() -> None:
     assert not any(os.path.exists(folder) for folder in group._folders.values())
 
 
+def test_a_group_that_its_maker_is_in_holds_it_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imitation(tmp_path, monkeypatch, "/user", {"/": "cpu memory pids"})
+    settled = cgroup.settle()
+    mine = f"{tmp_path}/trimtab-{os.getpid()}"
+    assert settled == {"memory": (2, mine), "processes": (2, mine)}
+    assert (Path(mine) / "cgroup.procs").read_text() == str(os.getpid())
+    for name in ("memory.max", "pids.max"):
+        (Path(mine) / name).write_text("max")
+    group = Group({"memory": 100.0, "processes": 7.0}, settled)
+    assert group.holds == {"memory", "processes"}
+    assert (Path(mine) / "memory.max").read_text() == "100"
+    assert (Path(mine) / "pids.max").read_text() == "8", "who looks after the seven counts, too"
+    group.remove()
+    assert Path(mine).is_dir(), "it is removed by the next one, when nobody is in it any more"
+
+
 def test_memory_that_is_shared_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda _: Group({}))
+    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda *_: Group({}))
     script = """
 import os, time
 taken = b"x" * (60 << 20)
@@ -116,7 +132,7 @@ for _ in range(4):
 
 
 def test_threads_count_as_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda _: Group({}))
+    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda *_: Group({}))
     script = """
 import threading, time
 for _ in range(20):
