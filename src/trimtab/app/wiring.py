@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trimtab.adapters import gates
 from trimtab.adapters.calendar import RuleCalendar
+from trimtab.app.gate_programs import gate_programs
 from trimtab.app.identity import is_gone
 from trimtab.app.ports import Ports
 from trimtab.config.loading import load as load_configuration
@@ -42,6 +43,7 @@ def wire(ports: Ports, home: Path, me: Controller, on_lead: Callable[[], None] =
         folder=home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
+        gates=gate_programs(),
     )
     pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration)
     delivery = Delivery(

@@ -19,6 +19,7 @@ INFRASTRUCTURE = (
     "step-cache-io",
     "outputs-missing",
     "report-io",
+    "template-unreachable",
 )
 """Problems that are not the change's."""
 
