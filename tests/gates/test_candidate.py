@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.gates.asking import Answer, Project
+from tests.gates.asking import PROGRAM, Answer, Project
 from trimtab.core.model.report import ReportSpec
 from trimtab.gates.load import Counted, Plan, load, percentile
 from trimtab.gates.load_test import broken
@@ -118,6 +121,27 @@ def test_a_service_that_does_not_start_says_why(command: str, why: str, shop: Pr
     answer = smoked(shop, "/")
     assert (answer.code, answer.problems) == (2, ["gate-candidate"])
     assert why in answer.said["problems"][0]["message"]
+
+
+def test_a_gate_that_is_told_to_end_ends_its_service(shop: Project) -> None:
+    words = ["load-test", "--duration", "10m", "--command", SERVE, "--health", "/"]
+    asked = subprocess.Popen(
+        [sys.executable, "-I", str(PROGRAM), *words],
+        cwd=shop.folder,
+        env={**os.environ, **shop.env},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    pids = shop.folder / "pids"
+    deadline = time.monotonic() + 60
+    while not (pids.exists() and pids.read_text().endswith("\n")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    asked.terminate()
+    _, said = asked.communicate(timeout=60)
+    assert asked.returncode == 143
+    assert "Traceback" not in said
+    assert not runs(int(pids.read_text()))
 
 
 @pytest.mark.parametrize("requests", ["[]", "{", '[{"path": "x"}]', '[{"path": "/", "stauts": 200}]', "[7]"])

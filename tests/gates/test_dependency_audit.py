@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -97,6 +98,16 @@ def test_a_service_that_is_not_there_never_passes(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     answer = project.write(REQUIREMENTS).ask("dependency-audit", "--service", f"http://127.0.0.1:{port}/")
+    assert (answer.code, answer.problems) == (75, ["gate-unavailable"])
+
+
+def test_an_index_that_is_not_there_never_passes(project: Project) -> None:
+    """Of requirements that are not pinned, pip must find out what would be installed."""
+    index = "http://127.0.0.1:1/simple"
+    project.env |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_RETRIES": "0", "PIP_FIND_LINKS": ""}
+    project.env |= {"PIP_EXTRA_INDEX_URL": ""}
+    with service() as (url, _):
+        answer = project.write({"requirements.txt": "attrs\n"}).ask("dependency-audit", "--service", url)
     assert (answer.code, answer.problems) == (75, ["gate-unavailable"])
 
 

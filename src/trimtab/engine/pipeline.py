@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.core.decide.run.conditions import why_left_out
 from trimtab.core.decide.run.trying import is_infrastructure
-from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
 from trimtab.core.model.specification import Specification
@@ -21,6 +22,8 @@ from trimtab.ports.source import Source
 from trimtab.ports.workspaces import Isolation, Workspaces
 
 CONFIGURATION = "trimtab.yaml"
+_TEMPLATES_S = 120.0
+"""For all templates of one file."""
 Files = Callable[[TemplateAt], bytes | None]
 """How the templates of steps are read."""
 
@@ -68,11 +71,18 @@ class Pipeline:
 
     def _files(self, action: ReadSpecification, loop: asyncio.AbstractEventLoop) -> Files:
         """For the thread that compiles: files of the commit, and of other repositories."""
+        source, until = self.source, time.monotonic() + _TEMPLATES_S
 
         def read(at: TemplateAt) -> bytes | None:
-            source = self.source
             work = source.template(action.app, at) if at.repository else source.read(action.app, action.commit, at.path)
-            return asyncio.run_coroutine_threadsafe(work, loop).result()
+            reading = asyncio.run_coroutine_threadsafe(work, loop)
+            try:
+                return reading.result(max(0.0, until - time.monotonic()))
+            except TimeoutError:
+                reading.cancel()
+                message = f"the templates of its steps could not all be read within {_TEMPLATES_S:g} s"
+                hint = "see whether their repositories are quick, and run it again"
+                raise failure("template-unreachable", message, hint, str(at)) from None
 
         return read
 

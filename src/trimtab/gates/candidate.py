@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ def started(service: Service) -> Iterator[str]:
     """The service's address while it runs; it is stopped at the end. Raises `TrimtabError` (`gate-candidate`) when it
     does not become ready."""
     port = _free_port()
+    # A step whose time is up is told so: its service must not outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryFile() as log:
         process = _start(service, port, log)
         try:

@@ -25,6 +25,7 @@ _IN_THE_WAY = (
     "proxy",
     "max retries",
     "no route",
+    "failed to upgrade `pip`",  # whatever the requirements are
 )
 
 
@@ -115,12 +116,19 @@ def _findings(file: str, dependency: Any, vulnerabilities: Any, ignored: Sequenc
         yield Finding(str(each.id), "error", file, message)
 
 
-def _unresolved(name: str, error: Exception) -> TrimtabError:
-    said = " ".join(str(error).split())
-    if any(words in said.lower() for words in _IN_THE_WAY):
+def _unresolved(name: str, error: BaseException) -> TrimtabError:
+    """What kept the requirements from being read, by pip's own words where it has said any."""
+    said, whole = " ".join(str(error).split()), ""
+    cause: BaseException | None = error
+    while cause is not None:
+        words = str(getattr(cause, "stderr", ""))
+        errors = [line.strip() for line in words.splitlines() if line.strip().startswith("ERROR:")]
+        said, whole = errors[0].removeprefix("ERROR: ") if errors else said, f"{whole} {cause} {words}".lower()
+        cause = cause.__cause__ or cause.__context__
+    if any(words in whole for words in _IN_THE_WAY):
         hint = "the step needs `sandbox: {network: true}`, or requirements that are all pinned"
-        return failure(UNAVAILABLE, f"pip cannot find out what would be installed: {said[-300:]}", hint, name)
-    return failure("gate-input", f"the requirements cannot be read: {said[-300:]}", "see that pip installs them", name)
+        return failure(UNAVAILABLE, f"pip cannot find out what would be installed: {said[:300]}", hint, name)
+    return failure("gate-input", f"the requirements cannot be read: {said[:300]}", "see that pip installs them", name)
 
 
 if __name__ == "__main__":
