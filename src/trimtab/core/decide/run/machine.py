@@ -194,7 +194,7 @@ class _Work:
             # Only time is lost by not knowing.
             self.state = replace(self.state, looked_up=True)
         elif kind == "ReadSpecification":
-            self.finish("invalid", said)
+            self.finish("lost" if is_infrastructure(problem) else "invalid", said)
         elif kind == "CutRelease":
             self.finish("failed", f"the release could not be cut: {said}")
 

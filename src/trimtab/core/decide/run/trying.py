@@ -20,6 +20,7 @@ INFRASTRUCTURE = (
     "outputs-missing",
     "log-disk-full",
     "report-io",
+    "template-unreachable",
 )
 """Problems that are not the change's."""
 
