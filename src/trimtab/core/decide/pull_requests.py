@@ -6,6 +6,7 @@ run at a time, the others wait in the order in which they came.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from trimtab.core.errors import Problem
@@ -91,7 +92,9 @@ def finished(pulls: PullRequests, run: int) -> PullRequests:
     return replace(pulls, running=tuple(other for other in pulls.running if other != run))
 
 
-def begin(pulls: PullRequests, app: str, next_run: int, head: str | None) -> tuple[PullRequests, int, list[Emit]]:
+def begin(
+    pulls: PullRequests, app: str, next_run: int, head: str | None, may_have_preview: Callable[[PullRequest], bool]
+) -> tuple[PullRequests, int, list[Emit]]:
     """Runs for those that wait, as far as there is room; the next run's number afterwards. `head`: of the deployed
     branch, which they are compared with."""
     emit: list[Emit] = []
@@ -100,7 +103,7 @@ def begin(pulls: PullRequests, app: str, next_run: int, head: str | None) -> tup
         assert pull is not None  # who is closed does not wait
         emit.append(
             Emit(
-                RunRequested(next_run, pull.change, pull.request, base=head),
+                RunRequested(next_run, pull.change, pull.request, base=head, preview=may_have_preview(pull.request)),
                 f"{pull.request} by {pull.change.actor} is at {pull.change.commit[:8]}: {pull.change.subject}",
                 object=run_object(app, next_run),
             )

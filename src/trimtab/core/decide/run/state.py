@@ -64,5 +64,7 @@ class RunState:
     pull_request: PullRequest | None = None
     looked_up: bool = True
     """Whether it is known which steps need not run. (True where nobody looks: in runs of older versions.)"""
+    preview: bool = False
+    """Whether a release is cut of a pull request."""
     again_of: int | None = None
     fresh: tuple[str, ...] = ()
