@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from trimtab.core.decide.previews import name_of
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import (
@@ -28,6 +29,7 @@ from trimtab.views.model import (
     RunView,
     StepView,
 )
+from trimtab.views.previews import preview
 from trimtab.views.rollouts import begin, fold
 
 FOLDS = 3
@@ -132,10 +134,19 @@ class Board:
 
     def runs(self, app: str) -> tuple[RunView, ...]:
         """Newest first."""
-        return tuple(sorted((run for run in self._runs.values() if run.app == app), key=lambda run: -run.number))
+        mine = (self._with_preview(run) for run in self._runs.values() if run.app == app)
+        return tuple(sorted(mine, key=lambda run: -run.number))
 
     def run(self, app: str, number: int) -> RunView | None:
-        return self._runs.get(run_object(app, number))
+        known = self._runs.get(run_object(app, number))
+        return known and self._with_preview(known)
+
+    def _with_preview(self, run: RunView) -> RunView:
+        if run.pull_request is None:
+            return run
+        place = self._environments.get(EnvironmentId(run.app, name_of(run.pull_request)).object_id)
+        is_its_own = place is not None and place.preview is not None and place.preview.run == run.number
+        return replace(run, preview=place.preview) if place is not None and is_its_own else run
 
     def releases(self, app: str) -> tuple[ReleaseView, ...]:
         """Newest first."""
@@ -172,10 +183,11 @@ class Board:
         return AppView(
             name,
             self._heads[name],
-            tuple(views),
+            tuple(view for view in views if view.preview is None),
             next((run for run in runs if run.pull_request is None), None),
             tuple(self._problems.get(name, {}).values()),
             tuple(run for run in runs if run.pull_request is not None and run.status == "running"),
+            tuple(sorted((view for view in views if view.preview is not None), key=lambda view: view.name)),
         )
 
     def _release_view(self, release: ReleaseView) -> ReleaseView:
@@ -243,7 +255,10 @@ class Board:
                 run = _with_step(run, name, status=outcome, duration_s=duration_s, detail=detail)
             case f.ReleaseCut() as cut:
                 run = replace(run, release=cut.release)
-                self._cut(run.app, cut, recorded.at)
+                if not cut.for_preview:
+                    self._cut(run.app, cut, recorded.at)
+            case f.PreviewRefused(problem=problem):
+                run = replace(run, no_preview=str(problem))
             case f.RunFinished(outcome=outcome, duration_s=duration_s):
                 steps = tuple(replace(s, status="skipped") if s.status == "waiting" else s for s in run.steps)
                 run = replace(run, status=outcome, reason=recorded.reason, duration_s=duration_s, steps=steps)
@@ -263,6 +278,15 @@ class Board:
 
     def _environment(self, recorded: f.Recorded) -> None:
         environment = parse_environment(recorded.object)
+        if environment.is_preview:
+            known = self._environments.get(recorded.object)
+            if isinstance(recorded.fact, f.PreviewGone):
+                self._forget(environment)
+                return
+            if known is None and not isinstance(recorded.fact, f.PreviewOpened):
+                return  # it is gone
+            changed = preview(known or EnvironmentView(environment.app, environment.name), recorded)
+            self._environments[recorded.object] = changed
         match recorded.fact:
             case f.ReleaseOffered(specification=specification):
                 self._specified(specification)
@@ -282,6 +306,11 @@ class Board:
                 known = known or EnvironmentView(environment.app, environment.name)
                 self._environments[environment.object_id] = hold(known, recorded)
 
+    def _forget(self, environment: EnvironmentId) -> None:
+        self._environments.pop(environment.object_id, None)
+        for rollout in self.rollouts(environment):
+            self._rollouts.pop(rollout_object(environment, rollout.number), None)
+
     def _found(self, environment: EnvironmentId, problem: Problem) -> None:
         self._clear(environment, problem.code)
         problems = self._environments[environment.object_id].problems
@@ -295,7 +324,9 @@ class Board:
     def _rollout(self, recorded: f.Recorded) -> None:
         if isinstance(recorded.fact, f.RolloutRequested):
             cut = self._releases.get(recorded.fact.release)
-            self._rollouts[recorded.object] = begin(recorded, recorded.fact, cut.subject if cut else "")
+            run = self._runs.get(run_object(app_of(recorded.object), recorded.fact.run or 0))
+            subject = cut.subject if cut else run.change.subject if run else ""
+            self._rollouts[recorded.object] = begin(recorded, recorded.fact, subject)
             return
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
