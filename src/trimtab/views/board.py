@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from trimtab.core.decide.previews import name_of
@@ -17,8 +17,8 @@ from trimtab.core.model.identity import (
     rollout_object,
     run_object,
 )
-from trimtab.core.model.pipeline import StepResult
 from trimtab.core.model.specification import Specification
+from trimtab.views import runs
 from trimtab.views.holds import hold
 from trimtab.views.model import (
     AppView,
@@ -27,7 +27,6 @@ from trimtab.views.model import (
     ReleaseView,
     RolloutView,
     RunView,
-    StepView,
 )
 from trimtab.views.previews import preview
 from trimtab.views.rollouts import begin, fold
@@ -225,46 +224,13 @@ class Board:
     def _run(self, recorded: f.Recorded) -> None:
         run = self._runs.get(recorded.object)
         if isinstance(recorded.fact, f.RunRequested):
-            self._runs[recorded.object] = _begun(recorded, recorded.fact)
+            self._runs[recorded.object] = runs.begin(recorded, recorded.fact)
             return
         if run is None:
             return
-        match recorded.fact:
-            case f.SpecificationRead(specification=specification, left_out=left_out):
-                run = replace(run, steps=tuple(_step_view(step.name, left_out) for step in specification.steps))
-            case f.StepsLookedUp(taken=taken):
-                for name, result in taken.items():
-                    run = _with_taken(run, name, result)
-            case f.StepTaken(step=name, result=result):
-                run = _with_taken(run, name, result)
-            case f.StepStarted(step=name, attempt=attempt, process=process):
-                run = _with_step(
-                    run,
-                    name,
-                    status="running",
-                    attempt=attempt,
-                    process=process,
-                    started_at=recorded.at,
-                    duration_s=None,
-                    detail="",
-                    report=None,
-                )
-            case f.StepKept(step=name, report=report) if report is not None:
-                run = _with_step(run, name, report=report)
-            case f.StepFinished(step=name, outcome=outcome, duration_s=duration_s, detail=detail):
-                run = _with_step(run, name, status=outcome, duration_s=duration_s, detail=detail)
-            case f.ReleaseCut() as cut:
-                run = replace(run, release=cut.release)
-                if not cut.for_preview:
-                    self._cut(run.app, cut, recorded.at)
-            case f.PreviewRefused(problem=problem):
-                run = replace(run, no_preview=str(problem))
-            case f.RunFinished(outcome=outcome, duration_s=duration_s):
-                steps = tuple(replace(s, status="skipped") if s.status == "waiting" else s for s in run.steps)
-                run = replace(run, status=outcome, reason=recorded.reason, duration_s=duration_s, steps=steps)
-            case _:
-                return
-        self._runs[recorded.object] = run
+        if isinstance(recorded.fact, f.ReleaseCut) and not recorded.fact.for_preview:
+            self._cut(run.app, recorded.fact, recorded.at)
+        self._runs[recorded.object] = runs.fold(run, recorded)
 
     def _cut(self, app: str, cut: f.ReleaseCut, at: float) -> None:
         """The same content from another commit is the same release: its first commit names it."""
@@ -331,29 +297,3 @@ class Board:
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
             self._rollouts[recorded.object] = fold(rollout, recorded)
-
-
-def _step_view(name: str, left_out: Mapping[str, str]) -> StepView:
-    return StepView(name, "left_out", detail=left_out[name]) if name in left_out else StepView(name, "waiting")
-
-
-def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
-    """A step that need not run; its log is that of the run that it was taken from."""
-    _, _, number, *_ = (*result.process.split("/"), "", "", "")
-    detail = f"as in run {number}" if number else ""
-    known = {"duration_s": result.duration_s, "process": result.process, "report": result.report}
-    return _with_step(run, name, status="cached", detail=detail, **known)
-
-
-def _begun(recorded: f.Recorded, asked: f.RunRequested) -> RunView:
-    app, of = app_of(recorded.object), asked.pull_request
-    view = RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
-    return replace(view, again_of=asked.again_of)
-
-
-def _with_step(run: RunView, name: str, **changes: object) -> RunView:
-    steps = tuple(
-        replace(step, **changes) if step.name == name else step  # type: ignore[arg-type]
-        for step in run.steps
-    )
-    return replace(run, steps=steps)
