@@ -64,10 +64,10 @@ def test_production_stays_the_environment_that_is_meant(previewed: Api, run: Ter
 
 
 def test_a_run_says_where_its_preview_is_or_why_there_is_none(previewed: Api, run: Terminal) -> None:
-    assert f"preview ● serving {URL}" in run("run", "6").out
-    assert "preview ✘ failed" in run("run", "7").out
-    assert "no preview yet: no port of 9000-9019 is free" in run("run", "9").out
-    assert "preview" not in run("run", "5").out
+    assert f"preview ● serving {URL}" in run("runs", "6").out
+    assert "preview ✘ failed" in run("runs", "7").out
+    assert "no preview yet: no port of 9000-9019 is free" in run("runs", "9").out
+    assert "preview" not in run("runs", "5").out
 
 
 def test_of_what_is_gone_nothing_is_shown_and_history_still_tells(previewed: Api, run: Terminal) -> None:
@@ -76,7 +76,7 @@ def test_of_what_is_gone_nothing_is_shown_and_history_still_tells(previewed: Api
     previewed.scene.add("app/shop", gone)
     previewed.scene.add(SERVING.object_id, f.ProblemFound(Problem("gateway", "late")), "late")
     previewed.tell()
-    assert "preview-7" not in run("status").out + run("previews").out + run("run", "6").out
+    assert "preview-7" not in run("status").out + run("previews").out + run("runs", "6").out
     assert run("logs", "--env", "preview-7").code == 1
     assert f"preview of {short(digest('run 6'))} at {URL}" in (said := run("history", "--limit", "100").out)
     assert said.count("preview-7 gone") == 1
