@@ -6,6 +6,7 @@ from trimtab.config.application import Release, Service
 from trimtab.config.compiling_environment import environment
 from trimtab.config.compiling_pipeline import steps
 from trimtab.config.configuration import ConfigurationFile
+from trimtab.config.secrets import with_places
 from trimtab.core.model.specification import ReleaseSpec, ServiceSpec, Specification
 
 
@@ -18,7 +19,7 @@ def compile_file(file: ConfigurationFile) -> Specification:
         environments=tuple(
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
-        steps=steps(file.pipeline),
+        steps=with_places(steps(file.pipeline), file.secrets),
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,

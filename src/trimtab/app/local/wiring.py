@@ -16,9 +16,9 @@ from trimtab.adapters.git import GitSource
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
-from trimtab.adapters.secrets import FileSecrets
+from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
 from trimtab.adapters.store_sql.opening import open_store
-from trimtab.app.folder import STORE
+from trimtab.app.folder import SECRETS, STORE
 from trimtab.app.inherited import passed_on
 from trimtab.app.local.place import OF_SERVER, Place
 from trimtab.config.loading import load as load_configuration
@@ -47,7 +47,7 @@ class LocalPorts:
     processes: SupervisedProcesses
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
-    secrets: FileSecrets
+    secrets: SecretPlaces
 
     async def close(self) -> None:
         await self.processes.close()
@@ -58,16 +58,17 @@ def open_local(
     place: Place, variables: Mapping[str, str], secrets_given: Mapping[str, str] | None = None
 ) -> LocalPorts:
     """`variables`: the environment in which secrets are looked for; `secrets_given`: those that come before."""
-    home = place.home
+    home, source = place.home, GitSource(place.home / "git")
+    own = FileSecrets(place.top / OF_SERVER / SECRETS, variables, secrets_given)
     return LocalPorts(
         clock=SystemClock(),
         store=open_store(home / STORE),
-        source=GitSource(home / "git"),
+        source=source,
         artifacts=FileArtifacts(home / "artifacts"),
         processes=SupervisedProcesses(home / "processes"),
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=place.hidden),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
-        secrets=FileSecrets(place.top / OF_SERVER / "secrets", variables, secrets_given),
+        secrets=SecretPlaces(own, SopsSecrets(source, variables), vault_of(variables), frozenset(secrets_given or ())),
     )
 
 
