@@ -79,6 +79,21 @@ def test_validate_shows_every_problem_where_it_is(run: Terminal) -> None:
     assert all(f"{each['where']}: {each['message']}" in said.out for each in problems)
 
 
+def test_validate_reads_templates_beside_the_file(run: Terminal) -> None:
+    digest = "sha256:" + "0" * 64
+    elsewhere = f"{{repository: 'https://git.example.com/x.git', path: a.yaml, digest: '{digest}'}}"
+    pipeline = f"pipeline:\n  a: {{uses: steps/a.yaml}}\n  b: {{uses: {elsewhere}}}\n"
+    Path("trimtab.yaml").write_text(f"app: shop\nservice: {{command: x}}\n{pipeline}")
+    assert "trimtab.yaml:4:13: there is no file `steps/a.yaml`" in run("validate").out
+    Path("steps").mkdir()
+    Path("steps/a.yaml").write_text("step: {run: make, timeout: soon}\n")
+    assert run("validate").out.startswith("steps/a.yaml:1:28: ")
+    Path("steps/a.yaml").write_text("step: {run: make}\n")
+    said = run("validate")
+    assert said.code == 0
+    assert "a.yaml of https://git.example.com/x.git: not looked at from here" in said.err
+
+
 def test_validate_of_nothing(run: Terminal) -> None:
     said = run("validate")
     assert (said.code, said.out) == (1, "")

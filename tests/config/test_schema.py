@@ -36,6 +36,19 @@ def test_good_files_are_valid(text: str) -> None:
     assert is_valid(text)
 
 
+@pytest.mark.parametrize(
+    ("step", "valid"),
+    [
+        ("{uses: trimtab/lint}", True),
+        ("{run: make}", True),
+        ("{uses: a.yaml, run: make}", True),
+        ("{needs: []}", False),
+    ],
+)
+def test_a_step_has_a_command_or_a_template(step: str, valid: bool) -> None:
+    assert is_valid(f"{MINIMAL}pipeline: {{a: {step}}}\n") is valid
+
+
 @pytest.mark.parametrize("name", ["wrong_types", "unknown_settings", "left_empty", "names", "numbers", "analysis"])
 def test_bad_files_are_not(name: str) -> None:
     assert not is_valid((BAD / f"{name}.yaml").read_text())

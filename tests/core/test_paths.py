@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import InputFile, StepSpec, in_order, needed_by
+from trimtab.core.model.report import ReportSpec
 from trimtab.core.model.step_key import inputs_digest, step_key
 
 PATHS = ("README.md", "docs/a.md", "src/app.py", "src/deep/er/x.py", "src.py", "a+b.txt")
@@ -83,6 +86,15 @@ def test_a_key_changes_with_everything_that_the_step_sees_and_with_nothing_else(
         step_key(step, inputs, ("sha256:1",), "linux"),
         step_key(step, inputs, (), "another"),
     }
+    reported = StepSpec("test", "pytest", inputs=("a.py",), reports=(ReportSpec("junit", ("r.xml",)),))
+    gate = StepSpec("test", "pytest", inputs=("a.py",), gate="lint")
+    others |= {step_key(reported, inputs, (), "linux"), step_key(gate, inputs, (), "linux", "trimtab=1")}
+    others.add(step_key(gate, inputs, (), "linux", "trimtab=2"))
     assert key not in others
-    assert len(others) == 5
+    assert len(others) == 8
+    held = replace(reported, reports=(ReportSpec("junit", ("r.xml",), required=True),))
+    assert step_key(held, inputs, (), "linux") == step_key(reported, inputs, (), "linux"), (
+        "what is taken is judged anew"
+    )
+    assert step_key(step, inputs, (), "linux", "trimtab=1") == key, "only gates are ours"
     assert step_key(StepSpec("renamed", "pytest", timeout_s=9.0), inputs, (), "linux") == key

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trimtab.adapters import gates, services
 from trimtab.adapters.calendar import RuleCalendar
+from trimtab.app.gate_programs import gate_programs
 from trimtab.app.identity import is_gone
 from trimtab.app.inherited import passed_on
 from trimtab.app.ports import Ports
@@ -72,6 +73,7 @@ def _steps(ports: Ports, home: Path) -> Steps:
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
         command=services.command,
+        gates=gate_programs(),
     )
 
 

@@ -11,7 +11,9 @@ from trimtab.cli.find import CONFIGURATION
 from trimtab.cli.output import say, show_json
 from trimtab.cli.plain import clean
 from trimtab.config.loading import load
+from trimtab.config.templates import NotRead
 from trimtab.core.errors import Problem, TrimtabError, failure
+from trimtab.core.model.template import TemplateAt
 from trimtab.core.say import count
 
 
@@ -20,23 +22,46 @@ from trimtab.core.say import count
 @click.pass_context
 def validate(context: click.Context, file: Path, as_json: bool) -> None:
     """One line for each problem, as compilers write them: file:line:column, what is wrong, and what to do about it.
-    With --json: a list of problems, empty when there are none. FILE: trimtab.yaml of this folder."""
-    problems = _problems(file)
+    With --json: a list of problems, empty when there are none. FILE: trimtab.yaml of this folder. Templates of steps
+    are read beside it; those of other repositories are looked at when a run begins."""
+    templates = _Templates(file.parent)
+    problems = _problems(file, templates)
     if as_json:
         show_json(problems)
     for problem in () if as_json else problems:
         click.echo(f"{problem.where}: {clean(problem.message)} [{problem.code}]")
         if problem.hint:
             click.echo(f"  hint: {clean(problem.hint)}")
+    for at in templates.elsewhere:
+        say(f"{clean(str(at))}: not looked at from here")
     if problems:
         say(f"{file}: {count(len(problems), 'problem')}")
         context.exit(1)
     say(f"{file}: fine")
 
 
-def _problems(file: Path) -> tuple[Problem, ...]:
+class _Templates:
+    """Reads templates beside the file. `elsewhere`: those that are in other repositories."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.elsewhere: list[TemplateAt] = []
+
+    def __call__(self, at: TemplateAt) -> bytes | None:
+        if at.repository:
+            self.elsewhere.append(at)
+            raise NotRead
+        try:
+            return (self._folder / at.path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise failure("unreadable", f"it cannot be read: {error.strerror}", where=at.path) from None
+
+
+def _problems(file: Path, templates: _Templates) -> tuple[Problem, ...]:
     try:
-        load(file.read_bytes(), str(file))
+        load(file.read_bytes(), str(file), templates)
     except TrimtabError as error:
         return error.problems
     except FileNotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trimtab.config.application import Release, Service
 from trimtab.config.compiling_environment import environment
 from trimtab.config.compiling_pipeline import steps
@@ -10,8 +12,8 @@ from trimtab.config.secrets import with_places
 from trimtab.core.model.specification import ReleaseSpec, ServiceSpec, Specification
 
 
-def compile_file(file: ConfigurationFile) -> Specification:
-    """The specification that the file describes."""
+def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specification:
+    """The specification that the file describes. `gates`: which of Trimtab's own gates steps run, by their names."""
     last, replicas = list(file.environments)[-1], file.service.replicas
     return Specification(
         app=file.app,
@@ -19,7 +21,7 @@ def compile_file(file: ConfigurationFile) -> Specification:
         environments=tuple(
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
-        steps=with_places(steps(file.pipeline), file.secrets),
+        steps=with_places(steps(file.pipeline, gates, _service(file.service)), file.secrets),
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,

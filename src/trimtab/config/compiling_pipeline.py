@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from trimtab.config.own_templates import ASK_THE_SERVICE
 from trimtab.config.pipeline import Step
 from trimtab.config.reports import compiled
 from trimtab.core.model.pipeline import (
@@ -16,18 +19,42 @@ from trimtab.core.model.pipeline import (
     ServiceBesideSpec,
     StepSpec,
 )
+from trimtab.core.model.specification import ServiceSpec
 
 
-def steps(pipeline: Mapping[str, Step]) -> tuple[StepSpec, ...]:
-    """All steps, in the order of the file."""
+def steps(pipeline: Mapping[str, Step], gates: Mapping[str, str], service: ServiceSpec) -> tuple[StepSpec, ...]:
+    """All steps, in the order of the file. `gates`: which of Trimtab's own gates they run; `service`: what some of
+    these start."""
     names = {
         name: [variant_name(name, variant) for variant in variants(step.matrix)] for name, step in pipeline.items()
     }
-    return tuple(
-        _compiled(variant_name(name, variant), step, variant, [found for need in step.needs for found in names[need]])
+    compiled = {
+        variant_name(name, variant): (name, step, variant)
         for name, step in pipeline.items()
         for variant in variants(step.matrix)
+    }
+    return tuple(
+        _with_gate(
+            _compiled(variant, step, values, [found for need in step.needs for found in names[need]]),
+            gates.get(name, ""),
+            service,
+        )
+        for variant, (name, step, values) in compiled.items()
     )
+
+
+def _with_gate(spec: StepSpec, gate: str, service: ServiceSpec) -> StepSpec:
+    if gate not in ASK_THE_SERVICE:
+        return replace(spec, gate=gate)
+    told = {
+        "command": service.command,
+        "port_env": service.port_env,
+        "health_path": service.health_path,
+        "health_timeout_s": service.health_timeout_s,
+        "stop_timeout_s": service.stop_timeout_s,
+        "env": dict(service.env),
+    }
+    return replace(spec, gate=gate, env={"TRIMTAB_SERVICE": json.dumps(told, sort_keys=True), **spec.env})
 
 
 def variants(matrix: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:

@@ -120,12 +120,12 @@ def _url_path(text: str) -> str:
     raise wrong("config-invalid-value", f"must be a path such as `/healthz`, but it is `{text}`", "begin it with `/`")
 
 
-def _plain_data(value: Any) -> Any:
+def plain_data(value: Any) -> Any:
     """Plain dicts and lists, with None for what is left empty."""
     if isinstance(value, dict):
-        return {key: _plain_data(child) for key, child in value.items()}
+        return {key: plain_data(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [_plain_data(child) for child in value]
+        return [plain_data(child) for child in value]
     return None if isinstance(value, Empty) else value
 
 
@@ -188,7 +188,7 @@ FolderPaths = Annotated[
 ToolNames = Annotated[
     list[Annotated[str, AfterValidator(_tool)]], BeforeValidator(_paths, json_schema_input_type=str | list[str])
 ]
-PlainData = Annotated[dict[str, Any], AfterValidator(_plain_data)]
+PlainData = Annotated[dict[str, Any], AfterValidator(plain_data)]
 
 Duration = Annotated[
     float,

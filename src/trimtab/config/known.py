@@ -8,7 +8,6 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from trimtab.config.configuration import ConfigurationFile
 from trimtab.config.nodes import Path
 from trimtab.config.quantities import (
     clip,
@@ -21,9 +20,9 @@ from trimtab.config.quantities import (
 )
 
 
-def known_keys(path: Path) -> tuple[str, ...]:
+def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
     """The settings of the group at `path`; none where names are free."""
-    kind, _ = _at(path)
+    kind, _ = _at(model, path)
     return tuple(_fields(kind)) if _is_model(kind) else ()
 
 
@@ -32,9 +31,9 @@ def _fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:
     return {info.alias or name: info for name, info in kind.model_fields.items()}
 
 
-def example(path: Path) -> str:
+def example(model: type[BaseModel], path: Path) -> str:
     """A line that sets the setting at `path`; empty where names are free."""
-    _, info = _at(path)
+    _, info = _at(model, path)
     if info is None or not info.examples:
         return ""
     return f"{path[-1]}: {in_one_line(info.examples[0])}"
@@ -53,9 +52,9 @@ def in_one_line(value: Any) -> str:
             return str(value)
 
 
-def show_bound(path: Path, bound: float) -> str:
+def show_bound(model: type[BaseModel], path: Path, bound: float) -> str:
     """A bound of the setting at `path` in the setting's unit."""
-    _, info = _at(path)
+    _, info = _at(model, path)
     checks = [getattr(check, "func", None) for check in _metadata(info)] if info else []
     if parse_duration in checks:
         return show_duration(bound)
@@ -72,9 +71,9 @@ def _metadata(info: FieldInfo) -> list[Any]:
     return [*info.metadata, *(item for choice in choices for item in get_args(choice)[1:])]
 
 
-def _at(path: Path) -> tuple[Any, FieldInfo | None]:
+def _at(model: type[BaseModel], path: Path) -> tuple[Any, FieldInfo | None]:
     """The type at `path`, and the setting if there is one of this name."""
-    kind: Any = ConfigurationFile
+    kind: Any = model
     info: FieldInfo | None = None
     for part in path:
         if _is_model(kind):

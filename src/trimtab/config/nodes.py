@@ -12,10 +12,12 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A position in the file; line and column count from 1."""
+    """A position in a file; line and column count from 1."""
 
     line: int
     column: int
+    file: str = ""
+    """The template's; empty: the file that is being loaded."""
 
 
 class Empty:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from trimtab.config.defaults import STEP, STEP_SERVICE
 from trimtab.config.fields import (
@@ -18,6 +18,7 @@ from trimtab.config.fields import (
     FolderPaths,
     Name,
     OutputPaths,
+    PlainData,
     Size,
     ToolNames,
     Variables,
@@ -25,6 +26,7 @@ from trimtab.config.fields import (
 from trimtab.config.quantities import wrong_type
 from trimtab.config.reports import Reports
 from trimtab.config.setting import Settings, duration, group, listed, mapping, required, setting, size
+from trimtab.config.sources import Elsewhere
 from trimtab.core.model.pipeline import PendingPolicy
 
 
@@ -146,13 +148,31 @@ Matrix = Annotated[
 ]
 
 
+def _run_or_uses(schema: dict[str, Any]) -> None:
+    schema["required"] = [name for name in schema["required"] if name != "run"]
+    schema["anyOf"] = [{"required": ["run"]}, {"required": ["uses"]}]
+
+
 class Step(Settings):
     """A pipeline step. `NAME: COMMAND` is short for `NAME: {run: COMMAND}`."""
 
+    # What is validated has its templates written out already; what people write has one or the other.
+    model_config = ConfigDict(json_schema_extra=_run_or_uses)
+
     run: Command = required(
         "Shell command, run in a folder with the commit's files. Of several lines, the first that fails ends it"
-        " (`sh -e`). Exit code 0 means passed.",
+        " (`sh -e`). Exit code 0 means passed. A step without `uses` must have it.",
         "python -m pytest",
+    )
+    uses: str | Elsewhere | None = setting(
+        None,
+        "The template that the step is made of: `trimtab/NAME` (see [Gates](../guides/gates.md)), a file of the"
+        " repository, or a file of another one. What the step says itself goes before what the template says.",
+        "trimtab/unit-tests",
+        ".trimtab/steps/python-test.yaml",
+    )
+    with_: PlainData | None = setting(
+        None, "What the template is told: its parameters.", {"python": "python3.12"}, alias="with"
     )
     needs: Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])] = setting(
         [],

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from trimtab.config.configuration import ConfigurationFile
 from trimtab.config.flaws import Flaw
 from trimtab.config.known import example, known_keys, show_bound
 from trimtab.config.nodes import Empty, MappingNode, Path, find, key_place, plain
 from trimtab.config.quantities import clip, describe
+from trimtab.config.setting import Settings
+
+Group = TypeVar("Group", bound=Settings)
 
 _EXPECTED_TYPES = {
     "string_type": "text",
@@ -35,18 +37,18 @@ _BOUNDS = {
 }
 
 
-def validate(root: MappingNode) -> tuple[ConfigurationFile | None, tuple[Flaw, ...]]:
-    """The file, or None and every flaw that stands for itself (see `checks` for those between settings)."""
+def validate(root: MappingNode, model: type[Group]) -> tuple[Group | None, tuple[Flaw, ...]]:
+    """The file, or a group of settings, as its model; or None and every flaw that stands for itself (see `checks` for
+    those between settings)."""
     try:
-        return ConfigurationFile.model_validate(plain(root)), ()
+        return model.model_validate(plain(root)), ()
     except ValidationError as error:
         errors = error.errors(include_url=False)
     unknown = [details["loc"] for details in errors if details["type"] == "extra_forbidden"]
-    misspelt = {(*path[:-1], _closest(str(path[-1]), known_keys(path[:-1]))) for path in unknown}
+    misspelt = {(*path[:-1], _closest(str(path[-1]), known_keys(model, path[:-1]))) for path in unknown}
     # A misspelt setting that must be there is one problem, not an unknown one and a missing one.
-    return None, tuple(
-        _flaw(root, details) for details in errors if details["type"] != "missing" or details["loc"] not in misspelt
-    )
+    told = [details for details in errors if details["type"] != "missing" or details["loc"] not in misspelt]
+    return None, tuple(_flaw(model, root, details) for details in told)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -68,14 +70,14 @@ def setting_name(path: Path) -> str:
     return clip(name.removeprefix("."))
 
 
-def _flaw(root: MappingNode, details: ErrorDetails) -> Flaw:
+def _flaw(model: type[Settings], root: MappingNode, details: ErrorDetails) -> Flaw:
     path, kind = details["loc"], details["type"]
     if kind == "missing":
-        name, line = setting_name(path), example(path)
+        name, line = setting_name(path), example(model, path)
         place = key_place(root, path[:-1])
         return Flaw(place, "config-missing-setting", f"`{name}` is missing", f"for example `{line}`" if line else "")
     if kind == "extra_forbidden":
-        hint = nearest(str(path[-1]), known_keys(path[:-1]))
+        hint = nearest(str(path[-1]), known_keys(model, path[:-1]))
         return Flaw(
             key_place(root, path), "config-unknown-setting", f"`{setting_name(path)}` is not a known setting", hint
         )
@@ -86,14 +88,14 @@ def _flaw(root: MappingNode, details: ErrorDetails) -> Flaw:
         found = find(root, path)
         # What is left empty stands nowhere: the parser puts it at the beginning of whatever comes next.
         place = found.key if isinstance(details["input"], Empty) else found.node.place
-    code, message, hint = _judgement(path, details, found.written)
+    code, message, hint = _judgement(model, path, details, found.written)
     return Flaw(place, code, f"`{setting_name(path)}` {message}", hint)
 
 
-def _judgement(path: Path, details: ErrorDetails, written: str) -> tuple[str, str, str]:
+def _judgement(model: type[Settings], path: Path, details: ErrorDetails, written: str) -> tuple[str, str, str]:
     """Code, message (the setting's name goes before it) and hint."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
-    line = example(path)
+    line = example(model, path)
     hint = f"for example `{line}`" if line else ""
     if isinstance(value, Empty):
         return "config-empty-setting", "is left empty", context.get("hint") or "give it a value, or remove the line"
@@ -106,7 +108,7 @@ def _judgement(path: Path, details: ErrorDetails, written: str) -> tuple[str, st
     if kind == "literal_error":
         message, hint = _choice(context["expected"], value)
         return "config-invalid-value", message, hint
-    return "config-invalid-value", f"must {_limit(path, kind, context, written)}", hint
+    return "config-invalid-value", f"must {_limit(model, path, kind, context, written)}", hint
 
 
 def _choice(expected: str, value: Any) -> tuple[str, str]:
@@ -116,11 +118,11 @@ def _choice(expected: str, value: Any) -> tuple[str, str]:
     return f"must be one of {listed}, but {describe(value)}", f"did you mean `{close}`?" if close else ""
 
 
-def _limit(path: Path, kind: str, context: Mapping[str, Any], written: str) -> str:
+def _limit(model: type[Settings], path: Path, kind: str, context: Mapping[str, Any], written: str) -> str:
     """What a value that is too much, too little or too odd must be instead."""
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"be {words} {show_bound(path, context[name])}, but it is `{clip(written)}`"
+        return f"be {words} {show_bound(model, path, context[name])}, but it is `{clip(written)}`"
     if kind == "too_short":
         least = context["min_length"]
         return f"have at least {least} entries" if least > 1 else "not be empty"

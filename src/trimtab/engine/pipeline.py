@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
-from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.decide.run.trying import is_infrastructure
+from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
 from trimtab.core.model.pipeline import in_order, with_needs
 from trimtab.core.model.specification import Specification
+from trimtab.core.model.template import TemplateAt
 from trimtab.engine.loop import Handler, Order
 from trimtab.engine.steps import Steps
 from trimtab.ports.artifacts import Artifacts
@@ -20,17 +23,22 @@ from trimtab.ports.source import Source
 from trimtab.ports.workspaces import Isolation, Workspaces
 
 CONFIGURATION = "trimtab.yaml"
+_TEMPLATES_S = 120.0
+"""For all templates of one file."""
+Files = Callable[[TemplateAt], bytes | None]
+"""How the templates of steps are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The actions of runs. `compile` turns the text of trimtab.yaml into a Specification or raises its problems."""
+    """The actions of runs. `compile` turns the text of trimtab.yaml into a Specification or raises its problems; where
+    steps use templates, it asks for their files."""
 
     source: Source
     artifacts: Artifacts
     workspaces: Workspaces
     steps: Steps
-    compile: Callable[[str, str], Specification]
+    compile: Callable[[str, str, Files], Specification]
 
     def handlers(self) -> Mapping[type[Action], Handler]:
         return {
@@ -48,16 +56,36 @@ class Pipeline:
             return SpecificationRefused((Problem("config-missing", "there is no trimtab.yaml", hint, place),))
         try:
             # In a thread: a file that is made to be slow holds nobody else up.
-            specification = await asyncio.to_thread(self.compile, content.decode(), CONFIGURATION)
+            files = self._files(action, asyncio.get_running_loop())
+            specification = await asyncio.to_thread(self.compile, content.decode(), CONFIGURATION, files)
         except UnicodeDecodeError:
             return SpecificationRefused((Problem("config-encoding", "the file is not UTF-8", where=place),))
         except TrimtabError as error:
+            if is_infrastructure(error.problem):
+                raise
             return SpecificationRefused(error.problems)
         if specification.app != action.app:
             message = f"`app` is {specification.app}, but the repository is {action.app}"
             hint = f"set `app: {action.app}`, or push to {specification.app}.git"
             return SpecificationRefused((Problem("config-app", message, hint, place),))
         return SpecificationRead(specification, await self._left_out(specification, action))
+
+    def _files(self, action: ReadSpecification, loop: asyncio.AbstractEventLoop) -> Files:
+        """For the thread that compiles: files of the commit, and of other repositories."""
+        source, until = self.source, time.monotonic() + _TEMPLATES_S
+
+        def read(at: TemplateAt) -> bytes | None:
+            work = source.template(action.app, at) if at.repository else source.read(action.app, action.commit, at.path)
+            reading = asyncio.run_coroutine_threadsafe(work, loop)
+            try:
+                return reading.result(max(0.0, until - time.monotonic()))
+            except TimeoutError:
+                reading.cancel()
+                message = f"the templates of its steps could not all be read within {_TEMPLATES_S:g} s"
+                hint = "see whether their repositories are quick, and run it again"
+                raise failure("template-unreachable", message, hint, str(at)) from None
+
+        return read
 
     async def _left_out(self, specification: Specification, action: ReadSpecification) -> Mapping[str, str]:
         """The steps that the change does not concern, with why."""

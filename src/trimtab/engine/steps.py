@@ -48,6 +48,16 @@ def shell(step: StepSpec) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class GatePrograms:
+    """How steps run Trimtab's own gates. `env`: where they are; `read`: the folders of the machine that they need
+    beside its programs; `version`: another one may find something else."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    read: tuple[str, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EarlierRuns:
     """What earlier runs have given, as stored."""
 
@@ -80,6 +90,7 @@ class Steps:
     """What every step's environment starts with."""
     earlier: Callable[[str, int], Mapping[str, StepResult]]
     command: Callable[[StepSpec], tuple[str, ...]] = shell
+    gates: GatePrograms = GatePrograms()
     _files: dict[tuple[str, str], tuple[InputFile, ...]] = field(default_factory=dict)
     _inputs: dict[tuple[str, str, tuple[str, ...]], Digest] = field(default_factory=dict)
 
@@ -124,7 +135,8 @@ class Steps:
         if wanted not in self._inputs:
             inputs = inputs_digest(await self._files_of(app, commit), step.inputs)
             _remember(self._inputs, wanted, inputs, _COMMITS_REMEMBERED * 64)
-        return step_key(step, self._inputs[wanted], layers, await self.cache.toolchain(step.tools))
+        toolchain = await self.cache.toolchain(step.tools)
+        return step_key(step, self._inputs[wanted], layers, toolchain, self.gates.version)
 
     async def _files_of(self, app: str, commit: str) -> tuple[InputFile, ...]:
         if (app, commit) not in self._files:
@@ -149,7 +161,8 @@ class Steps:
     async def _start(self, action: StartStep, name: str) -> None:
         step = action.step
         layers = [await self._inputs_folder(action), *[await self.cache.folder(tree) for tree in action.layers]]
-        isolation = Isolation(step.sandbox.on, step.sandbox.network, step.sandbox.read)
+        read = (*step.sandbox.read, *self.gates.read) if step.gate else step.sandbox.read
+        isolation = Isolation(step.sandbox.on, step.sandbox.network, read)
         opened = await self.workspaces.open(name, layers, isolation)
         limits = step.limits
         await self.processes.start(
@@ -177,7 +190,8 @@ class Steps:
         about = {"TRIMTAB_APP": action.app, "TRIMTAB_STEP": action.step.name}
         if not action.scopes:
             about |= {"TRIMTAB_RUN": str(action.run), "TRIMTAB_COMMIT": action.commit}
-        return {**self.env, **about, **action.step.env}
+        gates = self.gates.env if action.step.gate else {}
+        return {**self.env, **about, **gates, **action.step.env}
 
     async def _secrets(self, action: StartStep) -> dict[str, str]:
         names = action.step.secrets

@@ -11,6 +11,7 @@ from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import Digest, EnvironmentId
 from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.template import TemplateAt
 
 
 class Source(Protocol):
@@ -62,6 +63,16 @@ class Source(Protocol):
     async def fetch(self, app: str, url: str, branch: str, ref: str | None = None) -> Change | None:
         """Bring the branch of another repository here (polling), also when it was rewritten there; the new head.
         `ref`: bring this ref (``refs/pull/7/head``) here as `branch`."""
+        ...
+
+    async def template(self, app: str, at: TemplateAt) -> bytes | None:
+        """A file of another repository, for the application; None when there is no such file. One with a digest is
+        fetched once and is known from then on, whatever becomes of the repository. Whoever calls sees to it that it is
+        the file that is pinned.
+
+        Raises `template-unreachable` for what passes by itself, and `template-refused` for what does not (no such
+        `ref`, no way in, too large).
+        """
         ...
 
 

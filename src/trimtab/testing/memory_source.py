@@ -11,6 +11,7 @@ from trimtab.core.errors import failure
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import is_name
 from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.core.model.tree import Mode
 from trimtab.testing.faults import Faults
 
@@ -42,6 +43,7 @@ class MemorySource:
     def __init__(self) -> None:
         self.faults = Faults()
         self._repositories: dict[str, _Repository] = {}
+        self._templates: dict[str, bytes] = {}
 
     def commit(
         self,
@@ -149,6 +151,22 @@ class MemorySource:
         repository.commits |= other.commits
         repository.branches[branch] = other.branches[there]
         return await self.head(app, branch)
+
+    async def template(self, app: str, at: TemplateAt) -> bytes | None:
+        if at.digest in self._templates:
+            return self._templates[at.digest]
+        await self.faults.here("template")
+        other = self._repositories.get(at.repository.removeprefix("memory:"))
+        if other is None:
+            raise failure("template-unreachable", f"{at} cannot be reached", "see whether it is right", app)
+        commit = other.branches.get(at.ref or "main")
+        if commit is None:
+            raise failure("template-refused", f"{at.repository} has no `{at.ref}`", "see its name", app)
+        file = other.commits[commit].files.get(at.path)
+        if file is None:
+            return None
+        self._templates[template_digest(file.content)] = file.content
+        return file.content
 
     def _repository(self, app: str) -> _Repository:
         if app not in self._repositories:

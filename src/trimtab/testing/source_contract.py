@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.ports.source import Source
 from trimtab.testing.memory_source import File
 
@@ -29,6 +30,10 @@ class SourceLab(Protocol):
 
     def address(self, app: str) -> str:
         """Where `fetch` finds the application's repository."""
+        ...
+
+    def template_address(self, app: str) -> str:
+        """Where `template` finds it, and finds nothing if there is no such application."""
         ...
 
 
@@ -229,6 +234,42 @@ async def check_heads_are_those_below_the_prefix(lab: SourceLab, _: Path) -> Non
     assert (found[1].actor, found[1].subject) == ("Bo", "Say b")
 
 
+TEMPLATE = b"step: {run: make}\n"
+
+
+async def check_a_template_of_another_repository(lab: SourceLab, _: Path) -> None:
+    for app in ("shop", "steps"):
+        await lab.source.create(app)
+    await lab.commit("steps", {"python/test.yaml": File(TEMPLATE)})
+    await lab.commit("steps", {"python/test.yaml": File(b"other")}, branch="v2")
+    address = lab.template_address("steps")
+    assert await lab.source.template("shop", TemplateAt("python/test.yaml", address)) == TEMPLATE
+    assert await lab.source.template("shop", TemplateAt("python/test.yaml", address, ref="v2")) == b"other"
+    assert await lab.source.template("shop", TemplateAt("gone.yaml", address)) is None
+
+
+async def check_a_pinned_template_stays_known(lab: SourceLab, _: Path) -> None:
+    for app in ("shop", "steps"):
+        await lab.source.create(app)
+    await lab.commit("steps", {"a.yaml": File(TEMPLATE)})
+    at = TemplateAt("a.yaml", lab.template_address("steps"), template_digest(TEMPLATE))
+    assert await lab.source.template("shop", at) == TEMPLATE
+    await lab.commit("steps", {"a.yaml": File(b"other")})
+    assert await lab.source.template("shop", at) == TEMPLATE
+    assert await lab.source.template("shop", TemplateAt("a.yaml", lab.template_address("gone"), at.digest)) == TEMPLATE
+    assert await lab.source.template("shop", TemplateAt("a.yaml", at.repository)) == b"other"
+
+
+async def check_a_template_that_cannot_be_had_says_why(lab: SourceLab, _: Path) -> None:
+    for app in ("shop", "steps"):
+        await lab.source.create(app)
+    await lab.commit("steps", {"a.yaml": File(TEMPLATE)})
+    gone = lab.source.template("shop", TemplateAt("a.yaml", lab.template_address("gone")))
+    assert (await problem_of(gone)).code == "template-unreachable"
+    no_such = lab.source.template("shop", TemplateAt("a.yaml", lab.template_address("steps"), ref="nowhere"))
+    assert (await problem_of(no_such)).code == "template-refused"
+
+
 async def check_fetch_says_what_is_wrong(lab: SourceLab, folder: Path) -> None:
     await lab.source.create("upstream")
     await lab.source.create("shop")
@@ -262,4 +303,7 @@ SOURCE_CHECKS: tuple[SourceCheck, ...] = (
     check_fetch_keeps_a_ref_under_a_name_of_our_own,
     check_heads_are_those_below_the_prefix,
     check_fetch_says_what_is_wrong,
+    check_a_template_of_another_repository,
+    check_a_pinned_template_stays_known,
+    check_a_template_that_cannot_be_had_says_why,
 )

@@ -13,7 +13,7 @@ from trimtab.testing.memory_state_repository import MemoryStateRepository
 
 class GitSourceLab:
     def __init__(self, folder: Path) -> None:
-        self.source = GitSource(folder / "home")
+        self.source = GitSource(folder / "home", template_protocols="file")
         self._folder = folder
         self._users: dict[str, User] = {}
 
@@ -44,6 +44,9 @@ class GitSourceLab:
     def address(self, app: str) -> str:
         return str(self.source.path(app))
 
+    def template_address(self, app: str) -> str:
+        return f"file://{self.source.path(app)}"
+
     def user(self, app: str) -> User:
         if app not in self._users:
             self._users[app] = User(self._folder / "users" / app, self.address(app))
@@ -70,6 +73,9 @@ class MemorySourceLab:
 
     def address(self, app: str) -> str:
         return self.source.address(app)
+
+    def template_address(self, app: str) -> str:
+        return f"memory:{app}"
 
 
 class GitStateLab:

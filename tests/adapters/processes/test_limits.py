@@ -22,9 +22,10 @@ ALL = ("memory", "processes", "cpus")
 
 @contextmanager
 def running(script: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python script that says when it has begun."""
+    """A Python script below a shell, once it has begun."""
     command = [sys.executable, "-I", "-c", f"{script}\nprint('ready', flush=True); time.sleep(60)"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    shell = ["/bin/sh", "-c", '"$@" & wait', "sh"]
+    with subprocess.Popen([*shell, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"
@@ -33,9 +34,9 @@ def running(script: str) -> Iterator[subprocess.Popen[str]]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def guard(**limits: int) -> Guard:
-    """Of this process's children."""
-    made = Guard({f"limit_{name}": str(value) for name, value in limits.items()}, os.getpid())
+def guard(shell: subprocess.Popen[str], **limits: int) -> Guard:
+    """Of all that runs below the shell."""
+    made = Guard({f"limit_{name}": str(value) for name, value in limits.items()}, shell.pid)
     made.begin()
     return made
 
@@ -100,8 +101,24 @@ def test_a_real_group_holds_what_it_says() -> None:
     assert not any(os.path.exists(folder) for folder in group._folders.values())
 
 
+def test_a_group_that_its_maker_is_in_holds_it_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imitation(tmp_path, monkeypatch, "/user", {"/": "cpu memory pids"})
+    settled = cgroup.settle()
+    mine = f"{tmp_path}/trimtab-{os.getpid()}"
+    assert settled == {"memory": (2, mine), "processes": (2, mine)}
+    assert (Path(mine) / "cgroup.procs").read_text() == str(os.getpid())
+    for name in ("memory.max", "pids.max"):
+        (Path(mine) / name).write_text("max")
+    group = Group({"memory": 100.0, "processes": 7.0}, settled)
+    assert group.holds == {"memory", "processes"}
+    assert (Path(mine) / "memory.max").read_text() == "100"
+    assert (Path(mine) / "pids.max").read_text() == "8", "who looks after the seven counts, too"
+    group.remove()
+    assert Path(mine).is_dir(), "it is removed by the next one, when nobody is in it any more"
+
+
 def test_memory_that_is_shared_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda _: Group({}))
+    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda *_: Group({}))
     script = """
 import os, time
 taken = b"x" * (60 << 20)
@@ -109,20 +126,20 @@ for _ in range(4):
     if os.fork() == 0:
         time.sleep(60)
 """
-    with running(script):
-        assert not guard(memory=200 * MIB).exceeded()
-        assert guard(memory=60 * MIB).exceeded()
+    with running(script) as shell:
+        assert not guard(shell, memory=200 * MIB).exceeded()
+        assert guard(shell, memory=60 * MIB).exceeded()
 
 
 def test_threads_count_as_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda _: Group({}))
+    monkeypatch.setattr("trimtab.adapters.processes.limits.Group", lambda *_: Group({}))
     script = """
 import threading, time
 for _ in range(20):
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 """
-    with running(script):
-        few, many = guard(processes=10), guard(processes=40)
+    with running(script) as shell:
+        few, many = guard(shell, processes=10), guard(shell, processes=40)
         assert few.exceeded()
         assert few.over == "processes"
         assert not many.exceeded()

@@ -174,7 +174,8 @@ async def test_many_forks_leave_nothing_in_the_nursery(processes: SupervisedProc
         await ended(processes, "first")
     nursery = nursery_of(processes)
     held, memory_bytes = nursery.num_fds(), nursery.memory_full_info().uss
-    assert not any(link.startswith("socket:") for link in links_of(nursery.pid)[1:])
+    # To its controller, and to the supervisor that waits for its task.
+    assert len([link for link in links_of(nursery.pid) if link.startswith("socket:")]) == 2
     for number in range(_ENOUGH):
         await processes.start(ProcessSpec(f"a/{number}", ("/bin/true",), "/", {"PATH": PATH}))
         await ended(processes, f"a/{number}")
@@ -182,7 +183,42 @@ async def test_many_forks_leave_nothing_in_the_nursery(processes: SupervisedProc
     assert nursery.num_fds() == held
     # Less than a kilobyte for each: what one fork needs is there from the first on.
     assert nursery.memory_full_info().uss - memory_bytes < _ENOUGH * 1024
-    await until(lambda: not nursery.children())
+    await until(lambda: len(nursery.children()) == 1)
+
+
+async def waiting(nursery: psutil.Process) -> psutil.Process:
+    """The supervisor that waits for its task."""
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [child for child in nursery.children() if "waiting" in " ".join(child.cmdline())]
+        return len(found) == 1
+
+    await until(look)
+    return found[0]
+
+
+async def test_who_waits_for_a_task_goes_with_the_nursery(processes: SupervisedProcesses, tmp_path: Path) -> None:
+    await processes.start(shell("first", "true", tmp_path))
+    await ended(processes, "first")
+    nursery = nursery_of(processes)
+    spare = await waiting(nursery)
+    nursery.kill()
+    await until(lambda: not spare.is_running() or spare.status() == "zombie")
+    await processes.start(shell("second", "true", tmp_path))
+    await ended(processes, "second")
+
+
+async def test_a_task_goes_elsewhere_when_who_waited_for_it_is_gone(
+    processes: SupervisedProcesses, tmp_path: Path
+) -> None:
+    await processes.start(shell("first", "true", tmp_path))
+    await ended(processes, "first")
+    nursery = nursery_of(processes)
+    (await waiting(nursery)).kill()
+    await processes.start(shell("second", "true", tmp_path))
+    await ended(processes, "second")
+    assert nursery_of(processes).pid == nursery.pid
 
 
 def links_of(pid: int) -> list[str]:

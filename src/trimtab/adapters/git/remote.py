@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from trimtab.adapters.git.command import GitTimeout, git_failed, without_passwords
+from trimtab.adapters.git.command import Finished, GitTimeout, git_failed, without_passwords
 from trimtab.adapters.git.repository import Repository
 from trimtab.core.errors import TrimtabError, failure
 
@@ -33,9 +34,17 @@ _NOT_THERE = (
 )
 
 
-async def fetch(repository: Repository, url: str, ref: str, into: str, headers: Mapping[str, str]) -> None:
+async def fetch(
+    repository: Repository,
+    url: str,
+    ref: str,
+    into: str,
+    headers: Mapping[str, str],
+    extra: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Bring `ref` of the repository at `url` here as `into`, also when it was rewritten there. `headers`: sent with
-    each HTTP request to that address.
+    each HTTP request to that address. `extra`: further options of `git fetch`; `env`: further variables.
 
     Raises `TrimtabError`: `git-remote-timeout`, `git-remote-unreachable`, `git-auth`, `git-branch-missing`,
     `git-failed`.
@@ -48,11 +57,12 @@ async def fetch(repository: Repository, url: str, ref: str, into: str, headers: 
             "--progress",
             "--no-tags",
             "--no-write-fetch-head",
+            *extra,
             "--end-of-options",
             url,
             f"+{ref}:{into}",
             ok=None,
-            env=_sent_with(url, headers),
+            env={**_sent_with(url, headers), **env},
         )
     except GitTimeout as error:
         raise failure(
@@ -62,17 +72,22 @@ async def fetch(repository: Repository, url: str, ref: str, into: str, headers: 
             repository.path.name,
         ) from error
     if done.code != 0:
-        said = done.stderr.lower()
-        if "couldn't find remote ref" in said:
-            what = f"no branch `{ref[11:]}`" if ref.startswith("refs/heads/") else f"no `{ref}`"
-            raise failure("git-branch-missing", f"{shown} has {what}", "see its name", repository.path.name)
-        if any(words in said for words in _NO_ENTRY):
-            hint = "give this user a key or a token that may read it, or `trimtab apps add` the forge's token"
-            raise _refused("git-auth", f"{shown} does not let Trimtab in", done.complaint, hint, repository)
-        if any(words in said for words in _NOT_THERE):
-            hint = "see whether the address is right: `git ls-remote` must list its branches"
-            raise _refused("git-remote-unreachable", f"{shown} cannot be reached", done.complaint, hint, repository)
-        raise git_failed("fetch", done, repository.path.name)
+        raise _why_not(repository, shown, ref, done)
+
+
+def _why_not(repository: Repository, shown: str, ref: str, done: Finished) -> TrimtabError:
+    """What stood in the way, by what Git says."""
+    said = done.stderr.lower()
+    if "couldn't find remote ref" in said:
+        what = f"no branch `{ref[11:]}`" if ref.startswith("refs/heads/") else f"no `{ref}`"
+        return failure("git-branch-missing", f"{shown} has {what}", "see its name", repository.path.name)
+    if any(words in said for words in _NO_ENTRY):
+        hint = "give this user a key or a token that may read it, or `trimtab apps add` the forge's token"
+        return _refused("git-auth", f"{shown} does not let Trimtab in", done.complaint, hint, repository)
+    if any(words in said for words in _NOT_THERE):
+        hint = "see whether the address is right: `git ls-remote` must list its branches"
+        return _refused("git-remote-unreachable", f"{shown} cannot be reached", done.complaint, hint, repository)
+    return git_failed("fetch", done, repository.path.name)
 
 
 def _refused(code: str, message: str, complaint: str, hint: str, repository: Repository) -> TrimtabError:

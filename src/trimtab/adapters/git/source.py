@@ -12,9 +12,11 @@ from pathlib import Path
 from trimtab.adapters.git import remote
 from trimtab.adapters.git.layout import STATE, app_path, repository_names
 from trimtab.adapters.git.repository import Repository, create, is_id
+from trimtab.adapters.git.templates import Templates
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import Change
 from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.template import TemplateAt
 
 _FIELDS = "%H%x00%an%x00%ct%x00%s"
 _REF_FIELDS = "%(refname)%00%(objectname)%00%(authorname)%00%(committerdate:unix)%00%(contents:subject)"
@@ -35,11 +37,14 @@ class GitSource:
         home: Path,
         timeout_s: float = 30.0,
         access: Callable[[str, str], Mapping[str, str]] = lambda *_: {},
+        template_protocols: str = "https:ssh",
     ) -> None:
-        """`access`: the HTTP headers with which Git may read what is at an address for an application."""
+        """`access`: the HTTP headers with which Git may read what is at an address for an application.
+        `template_protocols`: by which templates of steps may be fetched."""
         self._home = home
         self._timeout_s = timeout_s
         self._access = access
+        self._templates = Templates(home / "templates", timeout_s, template_protocols)
         self._heads: dict[tuple[str, str], Change | None] = {}
 
     def path(self, app: str) -> Path:
@@ -128,6 +133,9 @@ class GitSource:
             _branch_ref(ref.removeprefix("refs/heads/"))  # what cannot name a branch cannot name another ref
         await remote.fetch(self._repository(app), url, ref or into, into, self._access(app, url))
         return await self.head(app, branch)
+
+    async def template(self, app: str, at: TemplateAt) -> bytes | None:
+        return await self._templates.get(at, self._access(app, at.repository))
 
     def _repository(self, app: str) -> Repository:
         return Repository(self.path(app), self._timeout_s)

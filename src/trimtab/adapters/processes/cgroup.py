@@ -27,16 +27,24 @@ _OPTIONAL = ("memory.memsw.limit_in_bytes", "memory.swap.max", "memory.oom.group
 """Not there without swap accounting, or before Linux 4.19."""
 
 
+Homes = dict[str, tuple[int, str]]
+"""By limit: the version of control groups, and a folder."""
+
+
 class Group:
     """One group, in one folder or, with version 1, in a folder for each controller."""
 
-    def __init__(self, limits: dict[str, float]) -> None:
-        """Make it. `limits`: ``memory`` in bytes, ``processes``, ``cpus``."""
+    def __init__(self, limits: dict[str, float], settled: Homes | None = None) -> None:
+        """Make it. `limits`: ``memory`` in bytes, ``processes``, ``cpus``. `settled`: of groups that this process is in
+        already (see `settle`), and which its children need not enter."""
         self.holds: set[str] = set()
         self._folders: dict[str, str] = {}
         """By limit; with version 2 they are all the same."""
+        self._settled: set[str] = set()
         self._before: dict[str, int] = {}
-        for limit, (version, parent) in homes(limits).items():
+        for limit, (version, folder) in (settled or {}).items():
+            self._take(limit, version, folder, limits)
+        for limit, (version, parent) in homes(tuple(limits.keys() - self.holds)).items():
             try:
                 folder = self._make(parent)
                 for name, value in _settings(version, limit, limits[limit]):
@@ -46,9 +54,22 @@ class Group:
             self._folders[limit] = folder
             self.holds.add(limit)
 
+    def _take(self, limit: str, version: int, folder: str, limits: dict[str, float]) -> None:
+        """Use a group that this process is in: it counts as a process, too."""
+        if limit not in limits:
+            return
+        try:
+            for name, value in _settings(version, limit, limits[limit] + (limit == "processes")):
+                _write(f"{folder}/{name}", value)
+        except OSError:
+            return
+        self._folders[limit] = folder
+        self._settled.add(folder)
+        self.holds.add(limit)
+
     def enter(self) -> None:
         """Move the calling process into it. Raises OSError."""
-        for folder in sorted(set(self._folders.values())):
+        for folder in sorted(set(self._folders.values()) - self._settled):
             _write(f"{folder}/cgroup.procs", str(os.getpid()))
 
     def begin(self) -> None:
@@ -64,8 +85,9 @@ class Group:
         return ""
 
     def remove(self) -> None:
-        """What was in it has ended; the kernel may take a moment to notice."""
-        for folder in set(self._folders.values()):
+        """What was in it has ended; the kernel may take a moment to notice. A group that we are in ourselves is removed
+        by the next one who makes a group."""
+        for folder in set(self._folders.values()) - self._settled:
             give_up_at = time.monotonic() + _REMOVAL_S
             while not _remove(folder) and time.monotonic() < give_up_at:
                 time.sleep(0.005)
@@ -93,10 +115,32 @@ class Group:
         return _counter(local if os.path.exists(local) else f"{folder}/memory.events", "oom")
 
 
-def homes(wanted: dict[str, float] | tuple[str, ...]) -> dict[str, tuple[int, str]]:
+def settle() -> Homes:
+    """Move this process into a group of its own for each limit that the kernel can hold and that most steps have.
+
+    Moving takes the kernel some milliseconds, in which it waits for all processors; making a child does not. So this is
+    done in advance, by a supervisor that waits for its task.
+    """
+    settled: Homes = {}
+    for limit, (version, parent) in homes(("memory", "processes")).items():
+        folder = f"{parent}/{_NAME}{os.getpid()}"
+        try:
+            if not os.path.isdir(folder):
+                _remove_abandoned(parent)
+                os.mkdir(folder)
+                _write(f"{folder}/cgroup.procs", str(os.getpid()))
+        except OSError:
+            continue
+        settled[limit] = version, folder
+    return settled
+
+
+def homes(wanted: tuple[str, ...]) -> Homes:
     """For each of the wanted limits that can be held: the version, and the folder in which a group can be made."""
+    found: Homes = {}
+    if not wanted:
+        return found
     mounts, paths = list(_mounts()), _paths()
-    found: dict[str, tuple[int, str]] = {}
     for limit, controller in _CONTROLLERS.items():
         if limit in wanted:
             for mount, root, options in mounts:

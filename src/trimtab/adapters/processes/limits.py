@@ -13,6 +13,10 @@ from trimtab.adapters.processes import tree
 from trimtab.adapters.processes.cgroup import Group, homes
 from trimtab.adapters.processes.disk_use import DiskUse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trimtab.adapters.processes.cgroup import Homes
+
 FIELD = "limit_"
 """What a limit's name in the record begins with: ``limit_memory``, in bytes."""
 LOOK_S = 0.25
@@ -24,12 +28,13 @@ _MARGIN = 32
 
 
 class Guard:
-    """The limits of one process from its start to its end. `root`: all below it count, itself not."""
+    """The limits of one process from its start to its end. `root`: all below it count, itself not. `settled`: control
+    groups that it is in for this (see `cgroup.settle`)."""
 
-    def __init__(self, fields: dict[str, str], root: int) -> None:
+    def __init__(self, fields: dict[str, str], root: int, settled: Homes | None = None) -> None:
         self._limits = {key[len(FIELD) :]: float(value) for key, value in fields.items() if key.startswith(FIELD)}
         self._root = root
-        self._group = Group(self._limits)
+        self._group = Group(self._limits, settled)
         self._watched = {"memory", "processes"} & self._limits.keys() - self._group.holds
         self._folder = fields.get("limits_folder", "")
         self._disk: DiskUse | None = None
@@ -39,9 +44,9 @@ class Guard:
         self.look_at = 0.0
 
     @classmethod
-    def of(cls, fields: dict[str, str], root: int) -> Guard | None:
+    def of(cls, fields: dict[str, str], root: int, settled: Homes | None = None) -> Guard | None:
         """None for a process without limits."""
-        return cls(fields, root) if any(key.startswith(FIELD) for key in fields) else None
+        return cls(fields, root, settled) if any(key.startswith(FIELD) for key in fields) else None
 
     @property
     def environment(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trimtab.adapters.processes.cgroup import Homes
     from trimtab.adapters.processes.output import Log
 
 _BACK_OFF_FIRST_S = 0.1
@@ -42,14 +43,14 @@ _COULD_NOT_START = 127
 class Supervisor:
     """One process from its start to its end."""
 
-    def __init__(self, folder: str, events: int, secrets: int) -> None:
+    def __init__(self, folder: str, events: int, secrets: int, settled: Homes | None = None) -> None:
         self._journal = record.Journal(os.path.join(folder, record.STATE))
         self._spec_path = os.path.join(folder, record.SPEC)
         self._events = events
         fields = record.read_fields(self._spec_path) or []
         spec = dict(fields)
         self._command = child.Command(fields)
-        self._guard = Guard.of(spec, os.getpid())
+        self._guard = Guard.of(spec, os.getpid(), settled)
         self._command.env |= {} if self._guard is None else self._guard.environment
         self._restart = spec["restart"] == "1"
         self._timeout_s = float(spec["timeout_s"]) if "timeout_s" in spec else _NEVER
@@ -268,10 +269,11 @@ def _signal_if_there(send: Callable[[int, int], None], target: int, number: int)
         return
 
 
-def main(folder: str, lock: int, events: int, secrets: int = -1) -> None:
+def main(folder: str, lock: int, events: int, secrets: int = -1, *, settled: Homes | None = None) -> None:
     """Look after the process that the folder's spec describes.
 
-    `lock`, `events` and, where there are some, `secrets` are inherited, open descriptors.
+    `lock`, `events` and, where there are some, `secrets` are inherited, open descriptors. `settled`: the control groups
+    that this process is in to hold the limits of that one.
     """
     descriptors = [each for each in (lock, events, secrets) if each >= 0]
     for descriptor in descriptors:
@@ -279,5 +281,5 @@ def main(folder: str, lock: int, events: int, secrets: int = -1) -> None:
     kernel.close_all_but(*descriptors)
     kernel.set_name(b"trimtab-super")
     kernel.adopt_orphans()
-    Supervisor(folder, events, secrets).run()
+    Supervisor(folder, events, secrets, settled).run()
     os._exit(0)  # nothing to tidy up: closing the lock and the events is the last thing to tell

@@ -19,6 +19,7 @@ from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.app.folder import SECRETS, STORE
+from trimtab.app.gate_programs import gate_programs
 from trimtab.app.inherited import passed_on
 from trimtab.app.local.place import OF_SERVER, Place
 from trimtab.config.loading import load as load_configuration
@@ -29,7 +30,7 @@ from trimtab.core.model.pipeline import StepSpec
 from trimtab.core.model.specification import Specification
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Runs, Turns
-from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.pipeline import Files, Pipeline
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Store
@@ -96,6 +97,7 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
         folder=place.home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
+        gates=gate_programs(),
         command=services.command,
     )
 
@@ -103,8 +105,8 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
 def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
     """`sandbox` False: no step is isolated, whatever trimtab.yaml says."""
 
-    def compiled(text: str, name: str) -> Specification:
-        specification = load_configuration(text, name)
+    def compiled(text: str, name: str, files: Files) -> Specification:
+        specification = load_configuration(text, name, files)
         return specification if sandbox else in_the_open(specification)
 
     steps = steps_of(ports, place)

@@ -104,6 +104,9 @@ class StepSpec:
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     reports: tuple[ReportSpec, ...] = ()
     """What is read of what its tools have written, whether it passed or failed."""
+    gate: str = ""
+    """The gate of Trimtab's own that it runs: it sees Trimtab's interpreter and code, and another version of them makes
+    it another step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ def inputs_digest(files: Sequence[InputFile], patterns: Sequence[str]) -> Digest
     )
 
 
-def step_key(step: StepSpec, inputs: Digest, layers: Sequence[Digest], toolchain: str) -> Digest:
+def step_key(step: StepSpec, inputs: Digest, layers: Sequence[Digest], toolchain: str, gates: str = "") -> Digest:
     """The key of all that the step can see, and of nothing else: not of its name, and not of the values of secrets.
 
     `inputs`: see `inputs_digest`. `layers`: the outputs that it works on. `toolchain`: what the machine and the
-    versions of the step's tools are known by.
+    versions of the step's tools are known by. `gates`: what Trimtab's own gates are known by, for a step that runs one.
     """
     parts = {
         "schema": SCHEMA,
@@ -39,6 +39,8 @@ def step_key(step: StepSpec, inputs: Digest, layers: Sequence[Digest], toolchain
         "layers": list(layers),
         "toolchain": toolchain,
     }
+    if step.gate:
+        parts["gate"] = [step.gate, gates]
     if step.reports:
         # Which limits they are held to is no part of it: what is taken is judged anew.
         parts["reports"] = sorted([report.kind, *report.files] for report in step.reports)

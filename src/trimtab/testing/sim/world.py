@@ -23,7 +23,7 @@ from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
 from trimtab.engine.observe import Applications, Environments, Rollouts, Runs, Turns
-from trimtab.engine.pipeline import Pipeline
+from trimtab.engine.pipeline import Files, Pipeline
 from trimtab.engine.replicas import Lead, Sharing
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
@@ -197,8 +197,8 @@ class World:
             _gate_command,
         )
 
-    def _compile(self, text: str, where: str) -> Specification:
-        del where
+    def _compile(self, text: str, where: str, files: Files) -> Specification:
+        del where, files
         return self.specifications[text]
 
     # --- what people and mishaps need ---

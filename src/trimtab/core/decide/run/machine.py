@@ -68,6 +68,7 @@ class _Work:
     def __init__(self, state: RunState, now: float, processors: int) -> None:
         self.state, self.now, self.processors = state, now, processors
         self.todo: list[Todo] = []
+        self.later: list[Todo] = []
         self.emit: list[Emit] = []
 
     def decision(self) -> Decision[RunState]:
@@ -76,7 +77,7 @@ class _Work:
         times = [self.now + POLL_S] if any(step.status == "running" for step in steps) else []
         times += [step.not_before for step in steps if step.status == "waiting" and step.not_before > self.now]
         look_at = min(times) if times and not finished else None
-        return Decision(self.state, tuple(self.todo), tuple(self.emit), look_at, ended=finished)
+        return Decision(self.state, (*self.todo, *self.later), tuple(self.emit), look_at, ended=finished)
 
     @property
     def specification(self) -> Specification:
@@ -183,7 +184,8 @@ class _Work:
         elif kind == "KeepStep":
             name = key.split(":")[1]
             reading = self.state.steps[name].reading
-            assert reading is not None
+            if reading is None:
+                return  # see `step_kept`
             if reading.outcome == "passed":
                 self.give_up(name, replace(reading, outcome="failed", detail=said))
             else:
@@ -192,7 +194,7 @@ class _Work:
             # Only time is lost by not knowing.
             self.state = replace(self.state, looked_up=True)
         elif kind == "ReadSpecification":
-            self.finish("invalid", said)
+            self.finish("lost" if is_infrastructure(problem) else "invalid", said)
         elif kind == "CutRelease":
             self.finish("failed", f"the release could not be cut: {said}")
 
@@ -231,7 +233,6 @@ class _Work:
         if not reports and not (passed and (spec.outputs or step.key)):
             self.settle(name, reading)
             return
-        self.set_step(name, status="keeping", reading=reading)
         kept = passed and step.key
         keep = KeepStep(
             *(self.state.app, self.state.number, spec, step.attempt, step.process, reading.duration_s),
@@ -240,7 +241,13 @@ class _Work:
             passed=passed,
             coverage_pct=self.state.coverage_pct.get(name),
         )
-        self.todo.append(Todo(f"keep:{name}:{step.attempt}", keep))
+        if spec.outputs or reports:
+            self.set_step(name, status="keeping", reading=reading)
+            self.todo.append(Todo(f"keep:{name}:{step.attempt}", keep))
+        else:
+            # Nobody waits for that: it is remembered for later runs, and what comes next starts first.
+            self.settle(name, reading)
+            self.later.append(Todo(f"keep:{name}:{step.attempt}", keep))
 
     def settle(self, name: str, reading: StepReading) -> None:
         """What follows from an attempt of which all is known."""
@@ -262,7 +269,8 @@ class _Work:
     def step_kept(self, kept: StepKept) -> None:
         name = kept.step
         reading = self.state.steps[name].reading
-        assert reading is not None
+        if reading is None:
+            return  # it was remembered for later runs, and nobody has waited for that
         self.set_step(name, outputs=kept.outputs, reading=None, report=kept.report)
         said = objections(self.spec(name).reports, kept.report) if reading.outcome == "passed" else ()
         self.settle(name, replace(reading, outcome="failed", detail="; ".join(said)) if said else reading)
