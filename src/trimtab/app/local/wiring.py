@@ -102,21 +102,24 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
     )
 
 
-def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+def pipeline_of(ports: LocalPorts, place: Place, *, sandbox: bool) -> Pipeline:
     """`sandbox` False: no step is isolated, whatever trimtab.yaml says."""
 
     def compiled(text: str, name: str, files: Files) -> Specification:
         specification = load_configuration(text, name, files)
         return specification if sandbox else in_the_open(specification)
 
-    steps = steps_of(ports, place)
-    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, compiled)
+    return Pipeline(ports.source, ports.artifacts, ports.workspaces, steps_of(ports, place), compiled)
+
+
+def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+    """`sandbox`: as for `pipeline_of`."""
     engine = Engine(
         store=ports.store,
         clock=ports.clock,
         traffic=None,
         kinds={"app": _Bystander(), "run": Runs(ports.processes, os.cpu_count() or 1), "turn": Turns()},
-        handlers=pipeline.handlers(),
+        handlers=pipeline_of(ports, place, sandbox=sandbox).handlers(),
         owner=f"local-{os.getpid()}-{secrets.token_hex(3)}",
     )
     ports.processes.on_change(lambda name: engine.wake(f"run/{'/'.join(name.split('/')[1:3])}"))
