@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote
-
-import httpx
 
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.secret import SecretSpec
@@ -56,13 +56,21 @@ class VaultSecrets:
         try:
             async with asyncio.timeout(self.timeout_s):
                 status, body = await self._ask(place)
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             raise _unreachable(place, f"gave no answer within {self.timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(place, f"cannot be reached: {type(error).__name__}") from None
         return _data(place, status, body)
 
     async def _ask(self, place: str) -> tuple[int, bytes]:
+        import httpx  # only who has secrets in Vault waits for it
+
+        try:
+            return await self._get(httpx, place)
+        except httpx.TimeoutException:
+            raise TimeoutError from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(place, f"cannot be reached: {type(error).__name__}") from None
+
+    async def _get(self, httpx: ModuleType, place: str) -> tuple[int, bytes]:
         import ssl
 
         context = ssl.create_default_context(cafile=self.certificates) if self.certificates else True
@@ -114,17 +122,17 @@ def vault_of(environment: Mapping[str, str]) -> VaultSecrets:
 
 
 def _data(place: str, status: int, body: bytes) -> Mapping[str, Any]:
-    if status == httpx.codes.NOT_FOUND:
+    if status == HTTPStatus.NOT_FOUND:
         hint = f"`vault kv put` it there; the path in trimtab.yaml is what follows {place.rpartition('/')[0]}/"
         raise failure("secret-missing", f"Vault has nothing at {place}", hint, place)
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         hint = f'give the token a policy: path "{place}" {{ capabilities = ["read"] }}'
         raise _unreadable(place, "Vault does not let Trimtab read it", hint)
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         raise _unreachable(place, "is sealed, or not ready")
-    if status == httpx.codes.TOO_MANY_REQUESTS or (status >= 300 and not 400 <= status < 500) or status in (472, 473):
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status >= 300 and not 400 <= status < 500) or status in (472, 473):
         raise _unreachable(place, f"answers with {status}")
-    if status != httpx.codes.OK:
+    if status != HTTPStatus.OK:
         raise _unreadable(place, f"Vault answers with {status}", "see what `vault kv get` says")
     try:
         data = json.loads(body)["data"]["data"]
