@@ -16,9 +16,9 @@ from trimtab.adapters.git import GitSource
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
-from trimtab.adapters.secrets import FileSecrets
+from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
 from trimtab.adapters.store_sql.opening import open_store
-from trimtab.app.folder import STORE
+from trimtab.app.folder import SECRETS, STORE
 from trimtab.app.gate_programs import gate_programs
 from trimtab.app.inherited import passed_on
 from trimtab.app.local.place import OF_SERVER, Place
@@ -48,7 +48,7 @@ class LocalPorts:
     processes: SupervisedProcesses
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
-    secrets: FileSecrets
+    secrets: SecretPlaces
 
     async def close(self) -> None:
         await self.processes.close()
@@ -59,16 +59,17 @@ def open_local(
     place: Place, variables: Mapping[str, str], secrets_given: Mapping[str, str] | None = None
 ) -> LocalPorts:
     """`variables`: the environment in which secrets are looked for; `secrets_given`: those that come before."""
-    home = place.home
+    home, source = place.home, GitSource(place.home / "git")
+    own = FileSecrets(place.top / OF_SERVER / SECRETS, variables, secrets_given)
     return LocalPorts(
         clock=SystemClock(),
         store=open_store(home / STORE),
-        source=GitSource(home / "git"),
+        source=source,
         artifacts=FileArtifacts(home / "artifacts"),
         processes=SupervisedProcesses(home / "processes"),
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=place.hidden),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
-        secrets=FileSecrets(place.top / OF_SERVER / "secrets", variables, secrets_given),
+        secrets=SecretPlaces(own, SopsSecrets(source, variables), vault_of(variables), frozenset(secrets_given or ())),
     )
 
 
@@ -101,21 +102,24 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
     )
 
 
-def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+def pipeline_of(ports: LocalPorts, place: Place, *, sandbox: bool) -> Pipeline:
     """`sandbox` False: no step is isolated, whatever trimtab.yaml says."""
 
     def compiled(text: str, name: str, files: Files) -> Specification:
         specification = load_configuration(text, name, files)
         return specification if sandbox else in_the_open(specification)
 
-    steps = steps_of(ports, place)
-    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, compiled)
+    return Pipeline(ports.source, ports.artifacts, ports.workspaces, steps_of(ports, place), compiled)
+
+
+def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+    """`sandbox`: as for `pipeline_of`."""
     engine = Engine(
         store=ports.store,
         clock=ports.clock,
         traffic=None,
         kinds={"app": _Bystander(), "run": Runs(ports.processes, os.cpu_count() or 1), "turn": Turns()},
-        handlers=pipeline.handlers(),
+        handlers=pipeline_of(ports, place, sandbox=sandbox).handlers(),
         owner=f"local-{os.getpid()}-{secrets.token_hex(3)}",
     )
     ports.processes.on_change(lambda name: engine.wake(f"run/{'/'.join(name.split('/')[1:3])}"))
