@@ -82,7 +82,7 @@ def test_a_comment_names_the_tests_that_fail() -> None:
     seen = RunView("shop", 12, change("a"), "failed", "test failed", 1.0, 2.0, steps=steps)
     said = comment(seen, "https://x/12")
     assert "| lint | ✔ cached |" in said
-    assert "| test | ✘ failed | 1.0 s | `exit code 1` `412 tests, 1 failed` |" in said
+    assert "| test | ✘ failed | 1.0 s | `exit code 1` `413 tests, 1 failed` |" in said
     assert "- test: `test_cart['empty']: assert 1 == 2`" in said
 
 
