@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from tests.cli.previewed import with_previews
 from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, play, status
 from trimtab import __version__
 from trimtab.app.doctor import backup, controller, disk, gateway, sandbox
@@ -20,6 +21,7 @@ from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.history import history_picture
 from trimtab.cli.pictures.metrics import metrics_picture
 from trimtab.cli.pictures.overview import overview
+from trimtab.cli.pictures.previews import previews_table
 from trimtab.cli.pictures.releases import releases_table
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
 from trimtab.cli.pictures.run import run_picture, runs_table
@@ -62,6 +64,7 @@ def with_pull_requests() -> Scenario:
 
 
 ASKED = with_pull_requests()
+PREVIEWED = with_previews()
 
 
 def a_run_of_a_pull_request() -> RunView:
@@ -137,6 +140,8 @@ PICTURES: dict[str, Draw] = {
     "pull-request": lambda _: run_picture(a_run_of_a_pull_request(), NOW),
     "pull-request-runs": lambda _: runs_table(board(ASKED.facts).runs(APP), NOW),
     "pull-request-status": lambda width: status_picture(status(ASKED), NOW, width),
+    "previews": lambda _: previews_table(board(PREVIEWED.facts).apps()[0].previews, PREVIEWED.now + 60),
+    "previews-status": lambda width: status_picture(status(PREVIEWED), PREVIEWED.now + 60, width),
     "releases": lambda _: releases_table(BOARD.releases(APP), NOW),
     "metrics": lambda _: metrics_picture(the_metrics()),
     "rollouts": lambda _: rollouts_table(BOARD.rollouts(PRODUCTION), NOW),

@@ -31,6 +31,7 @@ from trimtab.core.model.specification import (
     GroupSpec,
     LatencySpec,
     MetricSpec,
+    PreviewsSpec,
     ReleaseSpec,
     ServiceSpec,
     SourceSpec,
@@ -299,6 +300,17 @@ RELEASES = st.builds(
     ),
     model=st.none() | st.dictionaries(NAMES, DATA, max_size=3),
 )
+PREVIEWS = st.builds(
+    PreviewsSpec,
+    first_port=st.integers(60_000, 60_100),
+    last_port=st.integers(60_100, 60_900),
+    host=HOSTS,
+    url=st.sampled_from(["", "https://{name}.example.com", "http://example.com:{port}/x"]),
+    keep_s=seconds(60, 31_536_000),
+    env=VARIABLES,
+    replicas=st.integers(1, 100),
+    forks=st.booleans(),
+)
 SPECIFICATIONS = st.builds(
     Specification,
     app=NAMES,
@@ -307,7 +319,8 @@ SPECIFICATIONS = st.builds(
     steps=pipelines(),
     release=RELEASES,
     on_newer_change=st.sampled_from(["latest", "queue", "cancel"]),
-)
+    previews=st.none() | PREVIEWS,
+).filter(lambda made: not made.previews or not any(60_000 <= place.port <= 60_900 for place in made.environments))
 
 
 def as_yaml(specification: Specification) -> str:
@@ -334,7 +347,20 @@ def as_file(specification: Specification) -> dict[str, Any]:
         "release": _given(parts={name: list(paths) for name, paths in release.parts.items()}, model=release.model),
         "environments": {spec.name: _environment(spec) for spec in specification.environments},
         "on_newer_change": specification.on_newer_change,
+        "previews": _previews(specification.previews) if specification.previews else False,
     }
+
+
+def _previews(previews: PreviewsSpec) -> dict[str, Any]:
+    return _given(
+        ports=f"{previews.first_port}-{previews.last_port}",
+        host=previews.host,
+        url=previews.url or None,
+        keep=show_duration(previews.keep_s),
+        env=dict(previews.env),
+        replicas=previews.replicas,
+        forks=previews.forks,
+    )
 
 
 def _given(**settings: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Forged(World):
     def engine(self, store: object, owner: str, lead: object = None) -> Engine:
         made = super().engine(store, owner, None)
         reporting = Reporting(self.store, self.forges, self.forge_secrets, URL)
-        made._kinds = {**made._kinds, "app": Applications(self.source, self.forges, self.forge_secrets)}
+        made._kinds = {**made._kinds, "app": Applications(self.source, self.forges, self.forge_secrets, self.traffic)}
         made._handlers = {**made._handlers, **reporting.handlers()}
         return made
 

@@ -186,7 +186,7 @@ class World:
             clock=self.clock,
             traffic=self.traffic,
             kinds={
-                "app": Applications(self.source),
+                "app": Applications(self.source, traffic=self.traffic),
                 "run": Runs(self.processes),
                 "turn": Turns(),
                 "env": Environments(

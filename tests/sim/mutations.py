@@ -252,7 +252,7 @@ def _(patch: Patch) -> None:
 
 @mutation("what was proven worse is not remembered")
 def _(patch: Patch) -> None:
-    patch.setattr(environment._Work, "quarantine", lambda *_: None)
+    patch.setattr(environment.Work, "quarantine", lambda *_: None)
 
 
 # --- instances ---
@@ -274,7 +274,7 @@ def _(patch: Patch) -> None:
 
 @mutation("the scale-down delay is skipped")
 def _(patch: Patch) -> None:
-    patch.setattr(environment._Work, "scale_down_delay_s", 0.0)
+    patch.setattr(environment.Work, "scale_down_delay_s", 0.0)
 
 
 @mutation("a retirement does not ask whether it is still wanted")
@@ -297,9 +297,9 @@ Delivery_retire = Delivery.retire_release
 @mutation("what is left over is never stopped")
 def _(patch: Patch) -> None:
     patch.setattr(upkeep, "leftovers", lambda *_: set())
-    retire = environment._Work.retire
+    retire = environment.Work.retire
     patch.setattr(
-        environment._Work, "retire", lambda self, arm, delay_s: retire(self, arm, delay_s) if delay_s else None
+        environment.Work, "retire", lambda self, arm, delay_s: retire(self, arm, delay_s) if delay_s else None
     )
 
 
@@ -340,23 +340,23 @@ def _(patch: Patch) -> None:
 
 @mutation("a write to the state repository that failed is not tried again")
 def _(patch: Patch) -> None:
-    patch.setattr(environment._Work, "write_again", lambda _self: None)
+    patch.setattr(environment.Work, "write_again", lambda _self: None)
 
 
 @mutation("what others wrote to Git is not looked at")
 def _(patch: Patch) -> None:
-    patch.setattr(environment._Work, "compare_with_git", lambda _self: None)
+    patch.setattr(environment.Work, "compare_with_git", lambda _self: None)
 
 
 @mutation("a rollback is not written to Git")
 def _(patch: Patch) -> None:
-    commit = environment._Work.commit
+    commit = environment.Work.commit
 
     def silent(self: Any, offer: Any, subject: str, why: str, **words: Any) -> None:
         if not subject.startswith("Roll back"):
             commit(self, offer, subject, why, **words)
 
-    patch.setattr(environment._Work, "commit", silent)
+    patch.setattr(environment.Work, "commit", silent)
 
 
 @mutation("the outcome of a rollout is not told to its environment")

@@ -20,6 +20,7 @@ from trimtab.core.model.facts import (
     FreezeRequested,
     PauseRequested,
     PinRequested,
+    PreviewCloseRequested,
     PromoteRequested,
     QuarantineLifted,
     Recorded,
@@ -38,7 +39,7 @@ from trimtab.core.model.identity import (
     run_object,
     short,
 )
-from trimtab.views.model import Accepted, AppView, RolloutView
+from trimtab.views.model import Accepted, AppView, EnvironmentView, RolloutView
 
 
 class Forge(BaseModel):
@@ -152,7 +153,7 @@ async def steer(services: Wired, request: Request, app: str, name: str, command:
 async def rollback(services: Wired, request: Request, app: str, name: str, wanted: Rollback) -> Accepted:
     """Return to an earlier release at once."""
     environment = EnvironmentId(app, name)
-    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    place = _lasting(services, environment)
     release = chosen(services, app, wanted.release) if wanted.release else place.previous
     if release is None:
         raise failure("conflict", f"{environment} has run no other release yet")
@@ -168,7 +169,7 @@ async def rollback(services: Wired, request: Request, app: str, name: str, wante
 async def pin(services: Wired, request: Request, app: str, name: str, wanted: Pin) -> Accepted:
     """Stay on a release until unpinned; another one than the live release is moved to at once."""
     environment = EnvironmentId(app, name)
-    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    place = _lasting(services, environment)
     release = chosen(services, app, wanted.release) if wanted.release else place.live
     if release is None:
         raise failure("conflict", f"{environment} runs no release yet")
@@ -182,7 +183,7 @@ async def pin(services: Wired, request: Request, app: str, name: str, wanted: Pi
 async def unpin(services: Wired, request: Request, app: str, name: str) -> Accepted:
     """Let newer releases in again."""
     environment = EnvironmentId(app, name)
-    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    place = _lasting(services, environment)
     if place.pinned is None:
         raise failure("conflict", f"{environment} is not pinned")
     by = request.state.actor
@@ -193,7 +194,7 @@ async def unpin(services: Wired, request: Request, app: str, name: str) -> Accep
 async def freeze(services: Wired, request: Request, app: str, name: str, wanted: Freeze) -> Accepted:
     """Let no rollout begin by itself, until then or until it is thawed."""
     environment = EnvironmentId(app, name)
-    found(services.board().environment(environment), f"{app} has no environment {name}")
+    _lasting(services, environment)
     if wanted.until is not None and wanted.until <= services.clock.now():
         raise failure("conflict", "the freeze would be over already", "name a time that is yet to come")
     by, said = request.state.actor, f"nothing is deployed to {environment} by itself"
@@ -204,7 +205,7 @@ async def freeze(services: Wired, request: Request, app: str, name: str, wanted:
 async def thaw(services: Wired, request: Request, app: str, name: str) -> Accepted:
     """End a freeze that was made by hand."""
     environment = EnvironmentId(app, name)
-    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    place = _lasting(services, environment)
     if not place.frozen:
         raise failure("conflict", f"{environment} was not frozen by hand")
     by = request.state.actor
@@ -215,12 +216,32 @@ async def thaw(services: Wired, request: Request, app: str, name: str) -> Accept
 async def lift_quarantine(services: Wired, request: Request, app: str, name: str, wanted: Trust) -> Accepted:
     """Trust a release again that was proven worse; it is deployed when it is offered next."""
     environment = EnvironmentId(app, name)
-    place = found(services.board().environment(environment), f"{app} has no environment {name}")
+    place = _lasting(services, environment)
     release = chosen(services, app, wanted.release)
     if release not in place.quarantined:
         raise failure("conflict", f"{short(release)} is not in quarantine in {environment}")
     by, said = request.state.actor, f"{short(release)} may be deployed to {environment} again"
     return _accept(services, environment.object_id, QuarantineLifted(release, by), by, said)
+
+
+@routes.post("/apps/{app}/previews/{name}/close", status_code=202)
+async def close_preview(services: Wired, request: Request, app: str, name: str) -> Accepted:
+    """Remove the preview of a pull request; a newer head that passes brings it back."""
+    place = services.board().environment(EnvironmentId(app, name))
+    if place is None or place.preview is None:
+        raise failure("not-found", f"{app} has no preview {name}", "`trimtab previews` lists them")
+    by = request.state.actor
+    asked = PreviewCloseRequested(name, by)
+    return _accept(services, app_object(app), asked, by, f"{name} ({place.preview.url}) is being removed")
+
+
+def _lasting(services: Services, environment: EnvironmentId) -> EnvironmentView:
+    """The environment, if it is no preview: what runs in those follows their pull requests and nothing else."""
+    place = found(services.board().environment(environment), f"{environment.app} has no environment {environment.name}")
+    if place.preview is not None:
+        hint = f"push to {place.preview.pull_request}, or `trimtab previews close {environment.name}`"
+        raise failure("conflict", f"{environment} is a preview: it runs the newest head that passed", hint)
+    return place
 
 
 def _accept(services: Services, place: str, fact: Fact, by: str, said: str) -> Accepted:

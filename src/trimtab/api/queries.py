@@ -41,7 +41,7 @@ routes = APIRouter(prefix="/api/v1", tags=["read"])
 async def status(services: Wired) -> StatusView:
     """Everything: applications with their environments, rollouts and problems, and the instances that run."""
     apps = services.board().apps()
-    places = [EnvironmentId(place.app, place.name) for app in apps for place in app.environments]
+    places = [EnvironmentId(place.app, place.name) for app in apps for place in (*app.environments, *app.previews)]
     instances = {str(place): await _instances(services, place) for place in places}
     return StatusView(services.version, apps, services.troubles(), instances, services.controllers())
 
@@ -78,6 +78,14 @@ async def releases(
     """The releases of an application, newest first."""
     await app_view(services, app)
     return services.board().releases(app)[:limit]
+
+
+@routes.get("/previews")
+async def previews(services: Wired, app: str = "") -> tuple[EnvironmentView, ...]:
+    """The previews of pull requests that are there now: of one application, or of all."""
+    if app:
+        return (await app_view(services, app)).previews
+    return tuple(place for view in services.board().apps() for place in view.previews)
 
 
 @routes.get("/apps/{app}/environments/{name}")

@@ -81,7 +81,7 @@ def _kinds(ports: Ports) -> dict[str, Kind]:
     """What is decided about, and who looks at the world for it."""
     gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
     return {
-        "app": Applications(ports.source, ports.forges, ports.forge_secrets),
+        "app": Applications(ports.source, ports.forges, ports.forge_secrets, gateway),
         "run": Runs(processes, os.cpu_count() or 1),
         "turn": Turns(),
         "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),

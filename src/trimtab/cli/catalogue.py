@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "status": Entry("Show what runs where, and what is on its way.", "status:status"),
         "runs": Entry("List the newest runs of the pipeline, or show one.", "runs:runs"),
         "releases": Entry("List the newest releases and how they fared.", "releases:releases"),
+        "previews": Entry("List the previews of pull requests, or remove one.", "previews:previews"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
         "metrics": Entry("Read your own metrics once, now.", "metrics:metrics"),
         "logs": Entry("Print what steps or instances wrote.", "logs:logs"),
@@ -70,6 +71,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     "import": {
         "argo-rollouts": Entry("Write trimtab.yaml from a Rollout of Argo Rollouts.", "import_:argo_rollouts"),
+    },
+    "previews": {
+        "list": Entry("List the previews of pull requests.", "previews:list_previews"),
+        "close": Entry("Remove the preview of a pull request.", "previews:close"),
     },
     "quarantine": {
         "list": Entry("List the releases in quarantine.", "hold:list_quarantine"),

@@ -78,11 +78,15 @@ def choose_app(apps: Sequence[str]) -> str:
 def choose_environment(wanted: str | None, app: AppView) -> str:
     """`wanted`, else the only one with a rollout under way, else the last. Raises when there is no such environment."""
     names = [place.name for place in app.environments]
-    if not names:
+    if not names and wanted is None:
         hint = "a run that passes brings its environments with it; see `trimtab runs`"
         raise failure("which-environment", f"{app.name} has no environment yet", hint)
+    if wanted is not None and wanted in [place.name for place in app.previews]:
+        return wanted
     if wanted is not None and wanted not in names:
-        raise failure("which-environment", f"{app.name} has no environment {wanted}", f"it has: {', '.join(names)}")
+        raise failure(
+            "which-environment", f"{app.name} has no environment {wanted}", f"it has: {', '.join(names) or 'none'}"
+        )
     moving = [place.name for place in app.environments if place.rollout and not place.rollout.ended]
     return wanted or (moving[0] if len(moving) == 1 else names[-1])
 

@@ -104,6 +104,10 @@ class TrimtabClient:
     def environment(self, app: str, environment: str) -> EnvironmentView:
         return self._transport.get(EnvironmentView, _path("apps", app, "environments", environment))
 
+    def previews(self, app: str = "") -> tuple[EnvironmentView, ...]:
+        """Those of one application, or of all."""
+        return self._transport.get(tuple[EnvironmentView, ...], _path("previews"), app=app)
+
     def rollouts(self, app: str, environment: str, limit: int = 20) -> tuple[RolloutView, ...]:
         """Newest first."""
         path = _path("apps", app, "environments", environment, "rollouts")
@@ -165,6 +169,10 @@ class TrimtabClient:
         """Run a finished run's change once more: `steps` and what needs them, or everything, or what did not pass."""
         wanted = {"steps": list(steps), "all": everything, "deploy": deploy}
         return self._transport.post(Accepted, _path("apps", app, "runs", number, "rerun"), wanted)
+
+    def close_preview(self, app: str, name: str) -> Accepted:
+        """Remove the preview of a pull request."""
+        return self._transport.post(Accepted, _path("apps", app, "previews", name, "close"))
 
     def steer(self, app: str, environment: str, command: RolloutCommand) -> Accepted:
         """Steer the rollout that is under way."""

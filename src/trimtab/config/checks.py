@@ -12,10 +12,12 @@ from typing import Any
 from trimtab.config.checks_of_pipeline import check_pipeline
 from trimtab.config.checks_of_secrets import check_secrets
 from trimtab.config.checks_of_strategies import check_strategy, parsed
-from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME, SERVICE
+from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME, PREVIEWS, SERVICE
 from trimtab.config.flaws import Flaw
 from trimtab.config.nodes import MappingNode, Path, key_place, plain, value_place
+from trimtab.config.previews import parse_ports
 from trimtab.config.quantities import parse_listen
+from trimtab.core.model.identity import PREVIEW
 
 RESERVED = ("state",)
 """Names that no application can have: repositories of Trimtab's own."""
@@ -34,7 +36,9 @@ def check(root: MappingNode) -> Iterator[Flaw]:
     yield from check_secrets(root, file.get("secrets"), _mapping(file.get("pipeline")))
     yield from _check_parts(root, _mapping(_mapping(file.get("release")).get("parts")))
     yield from _check_addresses(root, environments)
-    yield from _check_port_variable(root, _mapping(file.get("service")), environments)
+    previews = _mapping(file.get("previews"))
+    yield from check_previews(root, file.get("previews"), environments)
+    yield from _check_port_variable(root, _mapping(file.get("service")), environments, previews)
     for name, environment in environments.items():
         yield from check_strategy(root, ("environments", name), _mapping(environment))
 
@@ -76,6 +80,26 @@ def _check_addresses(root: MappingNode, environments: Mapping[str, Any]) -> Iter
         taken.append((name, host, port))
 
 
+def check_previews(root: MappingNode, settings: Any, environments: Mapping[str, Any]) -> Iterator[Flaw]:
+    """Names and ports that previews have for themselves."""
+    for name in environments:
+        if isinstance(name, str) and name.startswith(PREVIEW):
+            message = f"the name `{name}` could be a preview's: those begin with `{PREVIEW}`"
+            yield Flaw(key_place(root, ("environments", name)), "config-invalid-name", message, "choose another one")
+    if settings is None or settings is False:
+        return
+    given = _mapping(settings)
+    text = str(given.get("ports", f"{PREVIEWS.first_port}-{PREVIEWS.last_port}"))
+    ports = parsed(parse_ports, text)
+    for name, environment in environments.items():
+        address = _address(_mapping(environment))
+        if ports is None or address is None or not ports[0] <= address[1] <= ports[1]:
+            continue
+        message = f"environment `{name}` listens on port {address[1]}, which is one of the previews' ({text})"
+        place = value_place(root, ("previews", "ports")) if "ports" in given else key_place(root, ("previews",))
+        yield Flaw(place, "config-conflict", message, "give `previews.ports` another range")
+
+
 def _address(environment: Mapping[str, Any]) -> tuple[str, int] | None:
     if isinstance(listen := environment.get("listen"), str):
         return parsed(parse_listen, listen)
@@ -84,10 +108,11 @@ def _address(environment: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 def _check_port_variable(
-    root: MappingNode, service: Mapping[str, Any], environments: Mapping[str, Any]
+    root: MappingNode, service: Mapping[str, Any], environments: Mapping[str, Any], previews: Mapping[str, Any]
 ) -> Iterator[Flaw]:
     variable = str(service.get("port", SERVICE.port_env))
     groups: list[tuple[Path, Any]] = [(("service", "env"), service.get("env"))]
+    groups.append((("previews", "env"), previews.get("env")))
     groups += [(("environments", name, "env"), _mapping(spec).get("env")) for name, spec in environments.items()]
     for path, variables in groups:
         if variable in _mapping(variables):

@@ -8,8 +8,9 @@ from trimtab.config.application import Release, Service
 from trimtab.config.compiling_environment import environment
 from trimtab.config.compiling_pipeline import steps
 from trimtab.config.configuration import ConfigurationFile
+from trimtab.config.previews import Previews, parse_ports
 from trimtab.config.secrets import with_places
-from trimtab.core.model.specification import ReleaseSpec, ServiceSpec, Specification
+from trimtab.core.model.specification import PreviewsSpec, ReleaseSpec, ServiceSpec, Specification
 
 
 def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specification:
@@ -25,6 +26,21 @@ def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specifica
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,
+        previews=_previews(file.previews) if file.previews is not None else None,
+    )
+
+
+def _previews(previews: Previews) -> PreviewsSpec:
+    first, last = parse_ports(previews.ports)
+    return PreviewsSpec(
+        first_port=first,
+        last_port=last,
+        host=previews.host,
+        url=previews.url or "",
+        keep_s=previews.keep,
+        env=previews.env,
+        replicas=previews.replicas,
+        forks=previews.forks,
     )
 
 

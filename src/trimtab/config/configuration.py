@@ -14,6 +14,7 @@ from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME
 from trimtab.config.environment import Environment
 from trimtab.config.fields import Command, EnvName, Name
 from trimtab.config.pipeline import Step, step
+from trimtab.config.previews import Previews, as_previews
 from trimtab.config.secrets import Secret
 from trimtab.config.setting import Settings, group, required, setting
 from trimtab.core.model.specification import NewerPolicy
@@ -58,4 +59,13 @@ class ConfigurationFile(Settings):
         "When a newer change meets one that is still on its way. `latest`: it waits, and of several that wait only the"
         " newest goes on. `queue`: all go on, in order. `cancel`: the one on its way is stopped.",
         "queue",
+    )
+    previews: Annotated[Previews | None, BeforeValidator(as_previews, json_schema_input_type=bool | Previews)] = (
+        setting(
+            None,
+            "An environment of its own for each pull request that passes, for as long as it is open. What counts is"
+            " what the deployed branch says, not the pull request. Left out: none.",
+            True,
+            {"ports": "9000-9019", "keep": "48h", "env": {"STAGE": "preview"}},
+        )
     )

@@ -11,6 +11,7 @@ from trimtab.core.model.specification import (
     GroupSpec,
     LatencySpec,
     MetricSpec,
+    PreviewsSpec,
     ReleaseSpec,
     ServiceSpec,
     SourceSpec,
@@ -33,5 +34,6 @@ SOURCE = SourceSpec("prometheus", "")
 METRIC = MetricSpec("", "events", SOURCE)
 BUDGET = BudgetSpec(99.9)
 GROUP = GroupSpec("", ())
+PREVIEWS = PreviewsSpec()
 ENVIRONMENT_NAME = "production"
 ENVIRONMENT = EnvironmentSpec(name=ENVIRONMENT_NAME, port=8080)

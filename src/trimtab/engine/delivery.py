@@ -16,6 +16,7 @@ from trimtab.core.model.actions import (
     Action,
     ApplyRoute,
     CommitDesired,
+    RemoveEnvironment,
     RetireRelease,
     RunGate,
     ScaleDown,
@@ -81,6 +82,7 @@ class Delivery:
             RunGate: Handler(self.run_gate),
             StopGate: Handler(self.stop_gate),
             RetireRelease: Handler(self.retire_release, in_line=False),
+            RemoveEnvironment: Handler(self.remove_environment),
         }
 
     async def commit_desired(self, order: Order) -> Fact:
@@ -156,6 +158,14 @@ class Delivery:
             await self.runtime.stop(environment, release, fence=order.fence)
             await self.traffic.forget(environment, release)
         return ReleaseRetired(release)
+
+    async def remove_environment(self, order: Order) -> Fact:
+        """Nobody gets there any more before its instances are told to end."""
+        action: RemoveEnvironment = order.action
+        environment = EnvironmentId(action.app, action.environment)
+        await self.traffic.remove(environment)
+        await self.runtime.remove(environment, fence=order.fence)
+        return done(order)
 
     def _turn(self, environment: EnvironmentId, name: ArmId) -> asyncio.Lock:
         """Starting and stopping the same arm's instances take turns."""

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 
 from trimtab.codec import decode_state
+from trimtab.core.decide.application import AppState
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.decide.retention import RECENT, Retention, releases_to_keep
 from trimtab.core.decide.rollout import RolloutState
@@ -65,16 +66,18 @@ class Housekeeper:
         return releases_to_keep(
             [decode_state(EnvironmentState, state) for state in environments if state],
             [decode_state(RolloutState, state) for state in rollouts if state],
+            [decode_state(AppState, row.state) for row in self.store.objects("app/") if row.state],
             self._recent(),
         )
 
     def _recent(self) -> set[Digest]:
-        """The newest releases of each application. Raises TrimtabError when not all of them can be read."""
+        """The newest releases of each application; those of pull requests are kept only while they run. Raises
+        TrimtabError when not all of them can be read."""
         newest: dict[str, list[Digest]] = {}
         for recorded in self.store.facts(kinds=("ReleaseCut",), newest_first=True, limit=10_000):
             if isinstance(recorded.fact, FactOfNewerVersion):
                 raise failure("kind-unknown", "releases were cut by a newer version", "it tidies up itself")
-            if isinstance(recorded.fact, ReleaseCut):
+            if isinstance(recorded.fact, ReleaseCut) and not recorded.fact.for_preview:
                 mine = newest.setdefault(app_of(recorded.object), [])
                 if len(mine) < RECENT:
                     mine.append(recorded.fact.release)

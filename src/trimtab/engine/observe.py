@@ -15,6 +15,7 @@ from trimtab.core.decide.environment import (
     decide_environment,
     windows_to_ask,
 )
+from trimtab.core.decide.previews import ports_to_ask
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.decide.run.trying import is_infrastructure
@@ -44,11 +45,13 @@ HOPELESS = ("artifact-missing", "artifact-corrupt", "artifact-schema")
 
 @dataclass(frozen=True, slots=True)
 class Applications:
-    """Without `forges`, only pull requests in Trimtab's own repository are seen."""
+    """Without `forges`, only pull requests in Trimtab's own repository are seen; without `traffic`, all ports count as
+    free."""
 
     source: Source
     forges: Forges | None = None
     secrets: ForgeSecrets | None = None
+    traffic: Traffic | None = None
     state_type: type[Any] = AppState
 
     def fresh(self, object_id: ObjectId) -> AppState:
@@ -59,7 +62,15 @@ class Applications:
         seen = replace(state, source=[state.source, *registered][-1])
         looks = wants_look(seen, facts, now)
         reading = await self._look(seen, facts) if looks else ApplicationReading(looked=False)
+        reading = replace(reading, free_ports=await self._free_ports(state, facts))
         return decide_application(state, facts, reading, now)
+
+    async def _free_ports(self, state: AppState, facts: tuple[Recorded, ...]) -> frozenset[int]:
+        wanted = ports_to_ask(state.previews, facts)
+        if wanted is None:
+            return frozenset()
+        host, ports = wanted
+        return frozenset(ports) if self.traffic is None else await self.traffic.free_ports(host, ports)
 
     async def _look(self, state: AppState, facts: tuple[Recorded, ...]) -> ApplicationReading:
         app, source = state.name, state.source
@@ -139,6 +150,8 @@ class Environments:
             return Opening(is_open=False)
 
     async def _desired(self, state: EnvironmentState) -> DesiredReading | None:
+        if state.environment.is_preview:
+            return None  # Git says nothing of it
         said = await self.state_repository.desired(state.environment)
         if said is None:
             return None

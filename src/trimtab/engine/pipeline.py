@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
@@ -109,6 +109,8 @@ class Pipeline:
         made = [await self.steps.cache.folder(tree) for tree in action.layers]
         opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
         tracked = [file.path for file in await self.source.files(action.app, commit)]
-        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, action.specification)
+        # Who looks at pull requests, and how, makes no other release.
+        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, replace(action.specification, previews=None))
         await self.workspaces.close(name)
-        return ReleaseCut(manifest.digest, action.run, commit, manifest.parts, action.change.subject)
+        subject = action.change.subject
+        return ReleaseCut(manifest.digest, action.run, commit, manifest.parts, subject, action.for_preview)

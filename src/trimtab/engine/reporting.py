@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trimtab.core.decide.previews import name_of
 from trimtab.core.model.actions import Action, ReportRun
 from trimtab.core.model.facts import Fact, Recorded, RunRequested
 from trimtab.core.model.forge import ForgeSpec
-from trimtab.core.model.identity import run_object
+from trimtab.core.model.identity import EnvironmentId, ObjectId, run_object
 from trimtab.engine.loop import Handler, Order, done
 from trimtab.ports.forge import LONGEST_DESCRIPTION, CommitStatus, Forges, ForgeSecrets, StatusState
 from trimtab.ports.store import Store
@@ -67,10 +68,18 @@ class Reporting:
             await self.forges.comment(forge, token, request.number, action.app, comment(run, link))
 
     def _run(self, action: ReportRun) -> RunView | None:
-        board, place = Board(), run_object(action.app, action.run)
-        while page := self.store.facts(after=board.seq, object_id=place, limit=PAGE):
-            board.apply(page)
+        board, told = Board(), self._facts(run_object(action.app, action.run))
+        asked = told[0].fact if told else None
+        if isinstance(asked, RunRequested) and asked.preview and asked.pull_request is not None:
+            told += self._facts(EnvironmentId(action.app, name_of(asked.pull_request)).object_id)
+        board.apply(sorted(told, key=lambda recorded: recorded.seq))
         return board.run(action.app, action.run)
+
+    def _facts(self, of: ObjectId) -> list[Recorded]:
+        found: list[Recorded] = []
+        while page := self.store.facts(after=found[-1].seq if found else 0, object_id=of, limit=PAGE):
+            found += page
+        return found
 
     def _is_newest(self, run: RunView, app: str) -> bool:
         """Whether no newer head of the pull request has a run already: that one's comment stays."""
@@ -91,6 +100,10 @@ def _of(recorded: Recorded, run: RunView) -> RunRequested | None:
 def commit_status(run: RunView, url: str) -> CommitStatus:
     """What is said of the run's commit."""
     said = f"run {run.number} is on its way" if run.status == "running" else f"run {run.number}: {run.reason}"
+    if run.preview is not None and run.preview.status == "serving":
+        said = f"run {run.number} passed; preview at {run.preview.url}"
+    elif run.preview is not None and run.preview.status == "failed":
+        said = f"run {run.number} passed; its preview did not start: {run.preview.reason}"
     one_line = " ".join(said.split())
     if len(one_line) > LONGEST_DESCRIPTION:
         one_line = f"{one_line[: LONGEST_DESCRIPTION - 1]}…"

@@ -46,6 +46,10 @@ class Runtime(Protocol):
         and no more than those are wanted from now on."""
         ...
 
+    async def remove(self, environment: EnvironmentId, *, fence: int = 0) -> None:
+        """Stop all that runs for the environment, and forget its logs and what its instances kept. Idempotent."""
+        ...
+
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
         """Call back when an instance became ready, unhealthy or ended. Only a hint: it may be missed."""
         ...

@@ -44,6 +44,10 @@ class Traffic(Protocol):
         """Take an arm that no route uses out of the gateway. Idempotent."""
         ...
 
+    async def free_ports(self, host: str, ports: Collection[int]) -> frozenset[int]:
+        """Those of the ports on which nobody listens now: no environment, and no other program."""
+        ...
+
     async def remove(self, environment: EnvironmentId) -> None:
         """Stop listening for the environment. Idempotent."""
         ...

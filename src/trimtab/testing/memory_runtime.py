@@ -73,6 +73,11 @@ class MemoryRuntime:
             del self._instances[instance.id]
         self._tell(environment)
 
+    async def remove(self, environment: EnvironmentId, *, fence: int = 0) -> None:
+        for arm in {instance.release for instance in await self.instances(environment)}:
+            await self.stop(environment, arm, fence=fence)
+        self._check_fence(environment, fence)
+
     def on_change(self, callback: Callable[[EnvironmentId], None]) -> None:
         self._callbacks.append(callback)
 

@@ -109,6 +109,11 @@ class MemoryTraffic:
             raise failure("release-in-use", f"release {short(arm)} still gets traffic in {environment}")
         self._counts.get(environment, {}).pop(arm, None)
 
+    async def free_ports(self, host: str, ports: Collection[int]) -> frozenset[int]:
+        del host  # there is only one
+        held = {route.listen.port for route in self._routes.values()}
+        return frozenset(ports) - held - self.taken_ports
+
     async def remove(self, environment: EnvironmentId) -> None:
         self._check_up()
         for kept in (self._routes, self._shares, self._counts):

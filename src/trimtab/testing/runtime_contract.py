@@ -138,6 +138,7 @@ async def check_stale_fences_change_nothing(bench: RuntimeBench) -> None:
     await bench.runtime.ensure(PLACE, FIRST, bench.specification, bench.root, 1, fence=7)
     for stale in (
         bench.runtime.stop(PLACE, FIRST, fence=6),
+        bench.runtime.remove(PLACE, fence=6),
         bench.runtime.ensure(PLACE, SECOND, bench.specification, bench.root, 1, fence=6),
     ):
         try:
@@ -191,6 +192,22 @@ async def check_the_same_release_in_another_guise_is_another_arm(bench: RuntimeB
     await phases_become(bench, "ready")
 
 
+async def check_what_is_removed_is_gone(bench: RuntimeBench) -> None:
+    await _start(bench, FIRST, replicas=2)
+    await _start(bench, SECOND)
+    await _start(bench, FIRST, environment=OTHER_PLACE)
+    await bench.runtime.stop(PLACE, SECOND)
+    for _ in range(2):
+        await bench.runtime.remove(PLACE, fence=7)
+    assert await bench.runtime.instances(PLACE) == ()
+    assert len(await bench.runtime.instances(OTHER_PLACE)) == 1
+    await bench.reopen()
+    assert await bench.runtime.instances(PLACE) == ()
+    await bench.runtime.ensure(PLACE, FIRST, bench.specification, bench.root, 1, fence=7)
+    await bench.answer(PLACE, FIRST, well=True)
+    await phases_become(bench, "ready")
+
+
 async def check_the_next_controller_finds_instances(bench: RuntimeBench) -> None:
     await bench.answer(PLACE, FIRST, well=True)
     await _start(bench, replicas=2)
@@ -213,6 +230,7 @@ CHECKS: tuple[Callable[[RuntimeBench], Awaitable[None]], ...] = (
     check_changes_are_told,
     check_releases_and_environments_are_apart,
     check_stale_fences_change_nothing,
+    check_what_is_removed_is_gone,
     check_stop_is_idempotent_and_not_for_ever,
     check_some_instances_are_kept,
     check_the_same_release_in_another_guise_is_another_arm,

@@ -291,6 +291,19 @@ async def check_a_removed_environment_is_gone(rig: TrafficRig) -> None:
     await rig.send(route, 1)
 
 
+async def check_free_ports_are_those_that_nobody_has(rig: TrafficRig) -> None:
+    route = await _route(rig, "ports")
+    await rig.traffic.apply(route, 1)
+    free, taken = rig.free_address(), rig.taken_address()
+    assert await rig.traffic.free_ports(free.host, [route.listen.port, taken.port, free.port]) == {free.port}
+    await rig.traffic.remove(route.environment)
+
+    async def is_free() -> bool:
+        return await rig.traffic.free_ports(route.listen.host, [route.listen.port]) == {route.listen.port}
+
+    await _eventually(rig, is_free, "the port of an environment that was removed is free")
+
+
 async def check_requests_are_counted_for_their_release(rig: TrafficRig) -> None:
     route = await _route(rig, "counts")
     await rig.traffic.apply(route, 1)
@@ -329,6 +342,7 @@ TRAFFIC_CHECKS: tuple[TrafficCheck, ...] = (
     check_a_taken_port_is_named_and_nothing_changes,
     check_a_release_in_use_is_not_forgotten,
     check_a_removed_environment_is_gone,
+    check_free_ports_are_those_that_nobody_has,
     check_requests_are_counted_for_their_release,
     check_who_leads_has_its_way,  # the last: fences only grow
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from trimtab.core.decide.previews import name_of
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import (
@@ -16,8 +17,8 @@ from trimtab.core.model.identity import (
     rollout_object,
     run_object,
 )
-from trimtab.core.model.pipeline import StepResult
 from trimtab.core.model.specification import Specification
+from trimtab.views import runs
 from trimtab.views.holds import hold
 from trimtab.views.model import (
     AppView,
@@ -26,8 +27,8 @@ from trimtab.views.model import (
     ReleaseView,
     RolloutView,
     RunView,
-    StepView,
 )
+from trimtab.views.previews import preview
 from trimtab.views.rollouts import begin, fold
 
 FOLDS = 3
@@ -132,10 +133,19 @@ class Board:
 
     def runs(self, app: str) -> tuple[RunView, ...]:
         """Newest first."""
-        return tuple(sorted((run for run in self._runs.values() if run.app == app), key=lambda run: -run.number))
+        mine = (self._with_preview(run) for run in self._runs.values() if run.app == app)
+        return tuple(sorted(mine, key=lambda run: -run.number))
 
     def run(self, app: str, number: int) -> RunView | None:
-        return self._runs.get(run_object(app, number))
+        known = self._runs.get(run_object(app, number))
+        return known and self._with_preview(known)
+
+    def _with_preview(self, run: RunView) -> RunView:
+        if run.pull_request is None:
+            return run
+        place = self._environments.get(EnvironmentId(run.app, name_of(run.pull_request)).object_id)
+        is_its_own = place is not None and place.preview is not None and place.preview.run == run.number
+        return replace(run, preview=place.preview) if place is not None and is_its_own else run
 
     def releases(self, app: str) -> tuple[ReleaseView, ...]:
         """Newest first."""
@@ -172,10 +182,11 @@ class Board:
         return AppView(
             name,
             self._heads[name],
-            tuple(views),
+            tuple(view for view in views if view.preview is None),
             next((run for run in runs if run.pull_request is None), None),
             tuple(self._problems.get(name, {}).values()),
             tuple(run for run in runs if run.pull_request is not None and run.status == "running"),
+            tuple(sorted((view for view in views if view.preview is not None), key=lambda view: view.name)),
         )
 
     def _release_view(self, release: ReleaseView) -> ReleaseView:
@@ -213,43 +224,13 @@ class Board:
     def _run(self, recorded: f.Recorded) -> None:
         run = self._runs.get(recorded.object)
         if isinstance(recorded.fact, f.RunRequested):
-            self._runs[recorded.object] = _begun(recorded, recorded.fact)
+            self._runs[recorded.object] = runs.begin(recorded, recorded.fact)
             return
         if run is None:
             return
-        match recorded.fact:
-            case f.SpecificationRead(specification=specification, left_out=left_out):
-                run = replace(run, steps=tuple(_step_view(step.name, left_out) for step in specification.steps))
-            case f.StepsLookedUp(taken=taken):
-                for name, result in taken.items():
-                    run = _with_taken(run, name, result)
-            case f.StepTaken(step=name, result=result):
-                run = _with_taken(run, name, result)
-            case f.StepStarted(step=name, attempt=attempt, process=process):
-                run = _with_step(
-                    run,
-                    name,
-                    status="running",
-                    attempt=attempt,
-                    process=process,
-                    started_at=recorded.at,
-                    duration_s=None,
-                    detail="",
-                    report=None,
-                )
-            case f.StepKept(step=name, report=report) if report is not None:
-                run = _with_step(run, name, report=report)
-            case f.StepFinished(step=name, outcome=outcome, duration_s=duration_s, detail=detail):
-                run = _with_step(run, name, status=outcome, duration_s=duration_s, detail=detail)
-            case f.ReleaseCut() as cut:
-                run = replace(run, release=cut.release)
-                self._cut(run.app, cut, recorded.at)
-            case f.RunFinished(outcome=outcome, duration_s=duration_s):
-                steps = tuple(replace(s, status="skipped") if s.status == "waiting" else s for s in run.steps)
-                run = replace(run, status=outcome, reason=recorded.reason, duration_s=duration_s, steps=steps)
-            case _:
-                return
-        self._runs[recorded.object] = run
+        if isinstance(recorded.fact, f.ReleaseCut) and not recorded.fact.for_preview:
+            self._cut(run.app, recorded.fact, recorded.at)
+        self._runs[recorded.object] = runs.fold(run, recorded)
 
     def _cut(self, app: str, cut: f.ReleaseCut, at: float) -> None:
         """The same content from another commit is the same release: its first commit names it."""
@@ -263,6 +244,15 @@ class Board:
 
     def _environment(self, recorded: f.Recorded) -> None:
         environment = parse_environment(recorded.object)
+        if environment.is_preview:
+            known = self._environments.get(recorded.object)
+            if isinstance(recorded.fact, f.PreviewGone):
+                self._forget(environment)
+                return
+            if known is None and not isinstance(recorded.fact, f.PreviewOpened):
+                return  # it is gone
+            changed = preview(known or EnvironmentView(environment.app, environment.name), recorded)
+            self._environments[recorded.object] = changed
         match recorded.fact:
             case f.ReleaseOffered(specification=specification):
                 self._specified(specification)
@@ -282,6 +272,11 @@ class Board:
                 known = known or EnvironmentView(environment.app, environment.name)
                 self._environments[environment.object_id] = hold(known, recorded)
 
+    def _forget(self, environment: EnvironmentId) -> None:
+        self._environments.pop(environment.object_id, None)
+        for rollout in self.rollouts(environment):
+            self._rollouts.pop(rollout_object(environment, rollout.number), None)
+
     def _found(self, environment: EnvironmentId, problem: Problem) -> None:
         self._clear(environment, problem.code)
         problems = self._environments[environment.object_id].problems
@@ -295,34 +290,10 @@ class Board:
     def _rollout(self, recorded: f.Recorded) -> None:
         if isinstance(recorded.fact, f.RolloutRequested):
             cut = self._releases.get(recorded.fact.release)
-            self._rollouts[recorded.object] = begin(recorded, recorded.fact, cut.subject if cut else "")
+            run = self._runs.get(run_object(app_of(recorded.object), recorded.fact.run or 0))
+            subject = cut.subject if cut else run.change.subject if run else ""
+            self._rollouts[recorded.object] = begin(recorded, recorded.fact, subject)
             return
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
             self._rollouts[recorded.object] = fold(rollout, recorded)
-
-
-def _step_view(name: str, left_out: Mapping[str, str]) -> StepView:
-    return StepView(name, "left_out", detail=left_out[name]) if name in left_out else StepView(name, "waiting")
-
-
-def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
-    """A step that need not run; its log is that of the run that it was taken from."""
-    _, _, number, *_ = (*result.process.split("/"), "", "", "")
-    detail = f"as in run {number}" if number else ""
-    known = {"duration_s": result.duration_s, "process": result.process, "report": result.report}
-    return _with_step(run, name, status="cached", detail=detail, **known)
-
-
-def _begun(recorded: f.Recorded, asked: f.RunRequested) -> RunView:
-    app, of = app_of(recorded.object), asked.pull_request
-    view = RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
-    return replace(view, again_of=asked.again_of)
-
-
-def _with_step(run: RunView, name: str, **changes: object) -> RunView:
-    steps = tuple(
-        replace(step, **changes) if step.name == name else step  # type: ignore[arg-type]
-        for step in run.steps
-    )
-    return replace(run, steps=steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trimtab.core.say import duration
-from trimtab.views.model import RunView, StepView
+from trimtab.views.model import PreviewView, RunView, StepView
 
 LONGEST = 500
 """Of a step's detail (characters)."""
@@ -31,9 +31,23 @@ def comment(run: RunView, url: str) -> str:
     if run.duration_s is not None:
         lines[0] += f", after {duration(run.duration_s)}"
         lines += ["", _quoted(run.reason)]
+    if run.preview is not None:
+        lines += ["", _preview_line(run.preview)]
+    elif run.no_preview and run.status == "passed":
+        lines += ["", f"No preview yet: {_quoted(run.no_preview)}"]
     if run.steps:
         lines += ["", "| step | | took | |", "|---|---|---|---|", *map(_row, run.steps)]
     return "\n".join(lines)
+
+
+def _preview_line(preview: PreviewView) -> str:
+    match preview.status:
+        case "serving":
+            return f"Preview: {preview.url}"
+        case "failed":
+            return f"The preview did not start: {_quoted(preview.reason)}"
+        case status:
+            return f"Preview ({status}): {preview.url}"
 
 
 def _row(step: StepView) -> str:

@@ -20,7 +20,9 @@ ROUTINE = frozenset(
     }
 )
 """Kinds that are left out of the history unless asked for: they say how, not what."""
-_ECHOES = frozenset({("app", "RunFinished"), ("env", "RolloutEnded")})
+_ECHOES = frozenset(
+    {("app", "RunFinished"), ("env", "RolloutEnded"), ("app", "PreviewStarted"), ("app", "PreviewGone")}
+)
 """The same facts once more, recorded for the object that has to go on from there."""
 
 
@@ -119,7 +121,25 @@ def _of_environment(fact: f.Fact) -> str:
         case f.ProblemCleared(code=code):
             return f"problem gone: {code}"
         case _:
-            return _of_holds(fact)
+            return _of_previews(fact) or _of_holds(fact)
+
+
+def _of_previews(fact: f.Fact) -> str:
+    match fact:
+        case f.PreviewOpened(release=release, url=url):
+            return f"preview of {short(release)} at {url}"
+        case f.PreviewRefused():
+            return "no preview for now"
+        case f.PreviewStarted(name=name, release=release, passed=passed):
+            return f"{name} serves {short(release)}" if passed else f"{name} could not start {short(release)}"
+        case f.PreviewCloseRequested(name=name, by=by):
+            return f"closing {name} asked for by {by}"
+        case f.PreviewClosed(name=name):
+            return f"{name} closed"
+        case f.PreviewGone(name=name):
+            return f"{name} gone"
+        case _:
+            return ""
 
 
 def _of_holds(fact: f.Fact) -> str:

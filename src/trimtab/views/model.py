@@ -40,6 +40,23 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewView:
+    """What is to be known of an environment that is a preview."""
+
+    pull_request: PullRequest
+    run: int
+    """That its newest release comes from."""
+    url: str
+    status: str
+    """starting | serving | failed | closing"""
+    since: float
+    """When it was opened first."""
+    until: float
+    """When it goes away by itself, unless there is a newer head that passes."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     app: str
     number: int
@@ -55,6 +72,10 @@ class RunView:
     """What the run is of, if it is not of the deployed branch: it deploys nothing."""
     again_of: int | None = None
     """The run whose results it took over, as far as they were there and not wanted afresh."""
+    preview: PreviewView | None = None
+    """The preview that has the run's release now."""
+    no_preview: str = ""
+    """Why its release had to wait for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +160,8 @@ class EnvironmentView:
     """When that is over, if it is known."""
     quarantined: tuple[Digest, ...] = ()
     """Releases that were proven worse here, newest first: never deployed again by themselves."""
+    preview: PreviewView | None = None
+    """If it is there only for as long as a pull request is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +188,8 @@ class AppView:
     problems: tuple[Problem, ...] = ()
     pull_requests: tuple[RunView, ...] = ()
     """Runs of pull requests that are under way, newest first."""
+    previews: tuple[EnvironmentView, ...] = ()
+    """Environments of pull requests, by name."""
 
 
 @dataclass(frozen=True, slots=True)

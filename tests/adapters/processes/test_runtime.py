@@ -286,3 +286,15 @@ async def test_no_two_instances_get_the_same_port(bench: ProcessRuntimeBench, mo
     found = [*await bench.runtime.instances(PLACE), *await bench.runtime.instances(OTHER_PLACE)]
     assert len({instance.endpoint.port for instance in found}) == len(found) == 9
     assert len(offered[-1]) == 8, "the ports of adopted instances are taken, even while nothing listens there"
+
+
+async def test_nothing_is_kept_of_an_environment_that_was_removed(bench: ProcessRuntimeBench) -> None:
+    await ready(bench)
+    log = bench.processes.log_path((await bench.runtime.instances(PLACE))[0].id)
+    state = next(path for path in bench.home.rglob("state/shop/production"))
+    (state / "cache.db").touch()
+    await bench.runtime.stop(PLACE, FIRST)
+    assert log.exists()
+    await bench.runtime.remove(PLACE)
+    assert not log.exists()
+    assert not state.exists()

@@ -54,7 +54,8 @@ class FileStepCache:
         self._blobs = Blobs(self._home / "blobs", self._temporary, durable=False)
 
     async def toolchain(self, tools: Sequence[str]) -> str:
-        return await self._in_thread(self._toolchain.named, tools)
+        # What needs no look at a program needs no thread either: every step asks.
+        return await self._in_thread(self._toolchain.named, tools) if tools else self._toolchain.named(())
 
     async def find(self, key: str, scopes: Sequence[str]) -> StepResult | None:
         # Not in a thread: it is a file or two, and a run of hundreds of known steps asks hundreds of times.

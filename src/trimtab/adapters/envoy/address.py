@@ -6,8 +6,17 @@ import errno
 import ipaddress
 import socket
 
-from trimtab.core.errors import failure
+from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.traffic import Endpoint
+
+
+def is_free(listen: Endpoint) -> bool:
+    """Whether something can listen there now."""
+    try:
+        ensure_free(listen)
+    except TrimtabError:
+        return False
+    return True
 
 
 def ensure_free(listen: Endpoint) -> None:

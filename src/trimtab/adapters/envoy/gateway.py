@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trimtab.adapters.envoy import resources, routes
 from trimtab.adapters.envoy.access_log import ACCESS_LOG, ANSWERS_LOG, Document
-from trimtab.adapters.envoy.address import ensure_free
+from trimtab.adapters.envoy.address import ensure_free, is_free
 from trimtab.adapters.envoy.admin import Admin
 from trimtab.adapters.envoy.answers import Answers
 from trimtab.adapters.envoy.binary import executable
@@ -285,6 +285,11 @@ class EnvoyGateway:
                     environment.object_id,
                 )
             await self._drop_clusters([cluster_name(environment, arm)])
+
+    async def free_ports(self, host: str, ports: Collection[int]) -> frozenset[int]:
+        told = {resources.endpoint_of(one["address"]).port for one in self._files.resources(LISTENERS_FILE)}
+        wanted = [Endpoint(host, port) for port in ports if port not in told]
+        return frozenset(endpoint.port for endpoint in wanted if is_free(endpoint))
 
     async def remove(self, environment: EnvironmentId) -> None:
         async with self._changing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,15 @@ class ProcessRuntime:
         names = [status.name for status in await self._processes.list(key)]
         await asyncio.gather(*(self._processes.stop(name) for name in names))
         await self._forget_old(environment)
+
+    async def remove(self, environment: EnvironmentId, *, fence: int = 0) -> None:
+        await self._adopt()
+        self._book.check_fence(environment, fence)
+        for arm in [w.instances.arm for w in self._watches.values() if w.instances.environment_id == environment]:
+            await self.stop(environment, arm, fence=fence)
+        for stopped in [known for known in self._stopped.values() if known.environment_id == environment]:
+            await self._forget(stopped.process_prefix)
+        await asyncio.to_thread(shutil.rmtree, self._state_folder(environment), ignore_errors=True)
 
     async def _stop_all_but(self, key: str, keep: int) -> None:
         watch = self._watches.get(key)

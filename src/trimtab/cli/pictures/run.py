@@ -56,6 +56,10 @@ def run_picture(run: RunView, now: float) -> RenderableType:
         about.insert(1, _pull_request_line(run.pull_request))
     if run.release:
         about.append(Text("  release ").append_text(name(run.release)))
+    if run.preview is not None:
+        about.append(joined(Text("  preview"), status(run.preview.status), clean(run.preview.url), gap=" "))
+    elif run.no_preview:
+        about.append(Text(f"  no preview yet: {clean(run.no_preview)}"))
     steps = table(("STEP", "STATUS", "TOOK", "DETAIL"), _step_rows(run, now), gives_way="DETAIL", right=("TOOK",))
     parts: list[RenderableType] = [head, *about]
     if run.reason:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from trimtab.cli.pictures.previews import preview_line
 from trimtab.cli.pictures.rollout import rollout_line, rollout_picture
 from trimtab.cli.pictures.run import steps_line
 from trimtab.cli.pictures.table import table
@@ -111,7 +112,22 @@ def _app_tree(app: AppView, view: StatusView, now: float, width: int) -> Tree:
         tree.add(_run_branch(run, now))
     for place in app.environments:
         _add_environment(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now, width)
+    for place in app.previews:
+        _add_preview(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now)
     return tree
+
+
+def _add_preview(tree: Tree, place: EnvironmentView, instances: Sequence[InstanceView], now: float) -> None:
+    preview = place.preview
+    if preview is None:
+        return
+    branch = tree.add(preview_line(place, preview, now))
+    if preview.status == "failed":
+        branch.add(Text(clean(preview.reason)))
+    for problem in place.problems:
+        branch.add(problem_lines(problem))
+    for instance in instances:
+        branch.add(_instance_line(instance, f"{place.app}/{place.name}", now))
 
 
 def _run_branch(run: RunView, now: float) -> RenderableType:

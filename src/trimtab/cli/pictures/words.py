@@ -45,6 +45,8 @@ LOOKS = {
     "left_out": Look("–", DIM),
     "ready": Look("●", GOOD),
     "live": Look("●", GOOD),
+    "serving": Look("●", GOOD),
+    "closing": Look("◌", DIM),
     "unhealthy": Look("✘", BAD),
     "backing_off": Look("◌", CARE),
     "stopped": Look("○", DIM),

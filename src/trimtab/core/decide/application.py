@@ -1,15 +1,18 @@
 """The application: notices changes and gives each its run, one at a time, by the stated policy for newer changes.
 
-Pull requests have runs beside that (`pull_requests`). What is elsewhere is polled: at the stated interval while it
-answers, less and less often while it does not, and at once when a webhook says that there is something new.
+Pull requests have runs beside that (`pull_requests`), and may have previews (`previews`). What is elsewhere is polled:
+at the stated interval while it answers, less and less often while it does not, and at once when a webhook says that
+there is something new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from trimtab.core.decide import pull_requests, reruns
+from trimtab.core.decide import previews, pull_requests, reruns
+from trimtab.core.decide.previews import Previews
 from trimtab.core.decide.pull_requests import PullReading, PullRequests
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import ReportRun
@@ -22,11 +25,15 @@ from trimtab.core.model.facts import (
     ChangeArrived,
     ChangeSuperseded,
     ForgeNotified,
+    PreviewCloseRequested,
+    PreviewGone,
+    PreviewStarted,
     ProblemCleared,
     ProblemFound,
     PullRequestClosed,
     PullRequestUpdated,
     Recorded,
+    ReleaseOffered,
     RerunRequested,
     RunCancelRequested,
     RunFinished,
@@ -69,6 +76,7 @@ class AppState:
     """Why the forge could not be told of a run."""
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
     """What the tests of each step covered when a change passed on the deployed branch the last time."""
+    previews: Previews = field(default_factory=Previews)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class ApplicationReading:
     pulls: PullReading = field(default_factory=PullReading)
     looked: bool = True
     """False: nobody looked, and nothing is known that was not known before."""
+    free_ports: frozenset[int] = frozenset()
+    """Those for previews that nobody listens on, if they were asked for (`previews.ports_to_ask`)."""
 
 
 def wants_look(state: AppState, facts: tuple[Recorded, ...], now: float) -> bool:
@@ -102,6 +112,7 @@ def decide_application(
     if reading.looked:
         work.looked(reading)
     work.begin()
+    work.previews(previews.settle(work.state.previews, state.name, work.state.pulls, reading.free_ports, now))
     return work.decision()
 
 
@@ -121,6 +132,7 @@ class _Work:
     def decision(self) -> Decision[AppState]:
         idle = not polled(self.state) and self.state.problem is None
         look_at = self.state.look_at if polled(self.state) else self.now + IDLE_S
+        look_at = min(look_at, max(self.state.previews.next_at or look_at, self.now))
         return Decision(self.state, tuple(self.todo), tuple(self.emit), look_at, idle=idle)
 
     # --- facts ---
@@ -132,7 +144,8 @@ class _Work:
             case ChangeArrived(change=change) if change.commit != self.state.head:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
-                self.state = replace(self.state, policy=specification.on_newer_change)
+                known = replace(self.state.previews, spec=specification.previews)
+                self.state = replace(self.state, policy=specification.on_newer_change, previews=known)
             case RunFinished() as finished:
                 self.finished(finished)
             case RerunRequested() as asked:
@@ -143,6 +156,8 @@ class _Work:
                 self.pulls(pull_requests.updated(self.state.pulls, self.state.name, request, change, told=True))
             case PullRequestClosed(pull_request=request):
                 self.pulls(pull_requests.closed(self.state.pulls, self.state.name, request.branch, told=True))
+            case ReleaseOffered() | PreviewStarted() | PreviewGone() | PreviewCloseRequested():
+                self.of_previews(recorded)
             case ActionFailed(kind=kind, problem=problem) if kind == _REPORT:
                 self.reported(problem)
             case ActionDone(kind=kind) if kind == _REPORT:
@@ -210,7 +225,12 @@ class _Work:
         self.request()
         self.request_again()
         pulls, next_run, emit = pull_requests.begin(
-            self.state.pulls, self.state.name, self.state.next_run, self.state.head, self.state.coverage_pct
+            self.state.pulls,
+            self.state.name,
+            self.state.next_run,
+            self.state.head,
+            self.state.coverage_pct,
+            partial(previews.may_have, self.state.previews.spec),
         )
         self.emit += emit
         for number in range(self.state.next_run, next_run):
@@ -250,7 +270,9 @@ class _Work:
                 continue
             commit = self.state.running_commit if place != number else asked.change.commit
             self.state = replace(self.state, next_run=number + 1, running=place, running_commit=commit, pulls=pulls)
-            run = replace(run, coverage_pct=self.state.coverage_pct)
+            request, spec = run.pull_request, self.state.previews.spec
+            preview = request is not None and previews.may_have(spec, request)
+            run = replace(run, coverage_pct=self.state.coverage_pct, preview=preview)
             self.emit.append(Emit(run, why, object=run_object(self.state.name, number)))
             self.report(number, "begun")
         self.state = replace(self.state, reruns=tuple(left))
@@ -264,6 +286,29 @@ class _Work:
     def pulls(self, step: pull_requests.Step) -> None:
         pulls, emit = step
         self.state = replace(self.state, pulls=pulls)
+        self.emit += emit
+
+    # --- previews ---
+
+    def of_previews(self, recorded: Recorded) -> None:
+        known = self.state.previews
+        match recorded.fact:
+            case ReleaseOffered() as offer:
+                self.previews((previews.offered(known, self.state.pulls, offer), []))
+            case PreviewStarted(name=name, run=run, passed=passed):
+                self.previews((previews.served(known, name) if passed else known, []))
+                self.report(run, "started")
+            case PreviewGone(name=name, run=run):
+                self.previews((previews.gone(known, name), []))
+                self.report(run, "gone")
+            case PreviewCloseRequested(name=name, by=by):
+                self.previews(previews.close(known, self.state.name, name, f"{by} asked for it"))
+            case _:
+                pass
+
+    def previews(self, step: previews.Step) -> None:
+        known, emit = step
+        self.state = replace(self.state, previews=known)
         self.emit += emit
 
     # --- problems ---

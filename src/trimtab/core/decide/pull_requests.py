@@ -6,7 +6,7 @@ run at a time, the others wait in the order in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from trimtab.core.errors import Problem
@@ -105,7 +105,12 @@ def beside(pulls: PullRequests, run: RunRequested) -> PullRequests:
 
 
 def begin(
-    pulls: PullRequests, app: str, next_run: int, head: str | None, coverage_pct: Mapping[str, float]
+    pulls: PullRequests,
+    app: str,
+    next_run: int,
+    head: str | None,
+    coverage_pct: Mapping[str, float],
+    may_have_preview: Callable[[PullRequest], bool],
 ) -> tuple[PullRequests, int, list[Emit]]:
     """Runs for those that wait, as far as there is room; the next run's number afterwards. `head`: of the deployed
     branch, which they are compared with."""
@@ -115,7 +120,14 @@ def begin(
         assert pull is not None  # who is closed does not wait
         emit.append(
             Emit(
-                RunRequested(next_run, pull.change, pull.request, base=head, coverage_pct=coverage_pct),
+                RunRequested(
+                    next_run,
+                    pull.change,
+                    pull.request,
+                    base=head,
+                    coverage_pct=coverage_pct,
+                    preview=may_have_preview(pull.request),
+                ),
                 f"{pull.request} by {pull.change.actor} is at {pull.change.commit[:8]}: {pull.change.subject}",
                 object=run_object(app, next_run),
             )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from trimtab.core.decide.application import AppState
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.decide.rollout import RolloutState
 from trimtab.core.model.facts import EvidenceCounted, Recorded
@@ -61,10 +62,15 @@ def forgettable(facts: Iterable[Recorded]) -> tuple[int, ...]:
 
 
 def releases_to_keep(
-    environments: Iterable[EnvironmentState], rollouts: Iterable[RolloutState], recent: Iterable[Digest]
+    environments: Iterable[EnvironmentState],
+    rollouts: Iterable[RolloutState],
+    applications: Iterable[AppState],
+    recent: Iterable[Digest],
 ) -> frozenset[Digest]:
     """Releases that garbage collection must not touch."""
     keep = set(recent)
+    for application in applications:
+        keep |= {waiting.offer.release for waiting in application.previews.waiting}
     for place in environments:
         offers = (place.desired, place.committing, *place.waiting)
         keep |= {offer.release for offer in offers if offer is not None}

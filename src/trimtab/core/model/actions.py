@@ -111,6 +111,7 @@ class CutRelease(Action):
     specification: Specification
     layers: tuple[Digest, ...] = ()
     """The outputs of all steps."""
+    for_preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,14 @@ class RetireRelease(Action):
     stop_timeout_s: float
     delay_s: float = 0.0
     """How long the instances stay as they are first: a return to them is instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEnvironment(Action):
+    """Stop listening for a preview, stop its instances, and forget all that was kept of it. -> ActionDone"""
+
+    app: str
+    environment: str
 
 
 def _kinds() -> dict[str, type[Action]]:

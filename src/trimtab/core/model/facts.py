@@ -150,6 +150,8 @@ class RunRequested(Fact):
     """These steps and what they need; empty: all."""
     keep_going: bool = False
     """Whether a failed step stops only those that need it."""
+    preview: bool = False
+    """Of a pull request: whether a release is cut, for a preview of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,8 @@ class ReleaseCut(Fact):
     commit: str
     parts: Mapping[str, Part]
     subject: str = ""
+    for_preview: bool = False
+    """Of a pull request: it is deployed nowhere but in its preview."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +302,10 @@ class RunFinished(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOffered(Fact):
-    """A release may be deployed here: its run passed, or the environment before this one took it."""
+    """A release may be deployed here: its run passed, or the environment before this one took it.
+
+    Recorded for the application: the run of a pull request passed, and its release may have a preview.
+    """
 
     release: Digest
     run: int
@@ -428,6 +435,65 @@ class DeliveryHeld(Fact):
 @dataclass(frozen=True, slots=True)
 class DeliveryResumed(Fact):
     """What waits may be deployed again."""
+
+
+# --- previews --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewOpened(Fact):
+    """The environment, which is a preview, is to run the release of a pull request's newest head that passed."""
+
+    pull_request: PullRequest
+    run: int
+    release: Digest
+    specification: Specification
+    """The head's, with this environment alone."""
+    url: str
+    until: float
+    """When it goes away by itself (seconds since the epoch), unless there is a newer head by then."""
+    commit: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRefused(Fact):
+    """The run of a pull request passed, and its release gets no preview for now."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStarted(Fact):
+    """What came of `PreviewOpened`: users of the preview get the release, or it could not be started."""
+
+    name: str
+    run: int
+    release: Digest
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCloseRequested(Fact):
+    """A person does not want the preview any more. Recorded for the application."""
+
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewClosed(Fact):
+    """Nobody needs the preview any more: all of it is to be removed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewGone(Fact):
+    """Nothing of the preview is left; its port is free."""
+
+    name: str
+    run: int
 
 
 # --- the rollout -----------------------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ def short(digest: ArmId) -> str:
     return f"{release.removeprefix('sha256:')[:12]}{at}{guise}"
 
 
+PREVIEW = "preview-"
+"""What names of environments begin with that are there for as long as a pull request is. Nothing else is named so."""
+
 BASELINE = "baseline"
 """The guise of fresh instances of the stable release that an experiment compares with."""
 
@@ -63,6 +66,10 @@ class EnvironmentId:
     @property
     def object_id(self) -> ObjectId:
         return f"env/{self.app}/{self.name}"
+
+    @property
+    def is_preview(self) -> bool:
+        return self.name.startswith(PREVIEW)
 
 
 def parse_environment(text: str) -> EnvironmentId:

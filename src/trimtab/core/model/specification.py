@@ -202,6 +202,24 @@ class EnvironmentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewsSpec:
+    """An environment for each pull request that passes, for as long as it is open."""
+
+    first_port: int = 9000
+    last_port: int = 9019
+    """Each has a port of its own, from the first one to this one."""
+    host: str = "127.0.0.1"
+    url: str = ""
+    """What its address is outside, with ``{port}`` or ``{name}`` in it. Empty: that of its port."""
+    keep_s: float = 48 * 3600.0
+    """How long one stays after its newest head that passed."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 1
+    forks: bool = False
+    """Whether those of forks get one: what they bring runs with the rights of all instances."""
+
+
+@dataclass(frozen=True, slots=True)
 class Specification:
     """One application's `trimtab.yaml` at one commit."""
 
@@ -213,6 +231,7 @@ class Specification:
     on_newer_change: NewerPolicy = "latest"
     parallel: int = 0
     """How many steps of a run run side by side; 0: as many as the machine has processors."""
+    previews: PreviewsSpec | None = None
 
     def environment(self, name: str) -> EnvironmentSpec | None:
         return next((spec for spec in self.environments if spec.name == name), None)

@@ -1,4 +1,4 @@
-"""One decision of an environment: facts in, commits, rollouts and repairs out."""
+"""One decision of an environment that lasts: facts in, commits, rollouts and repairs out."""
 
 from __future__ import annotations
 
@@ -51,29 +51,24 @@ WRITE_AGAIN_S = 5.0
 """How long after a failure the state repository is written again."""
 
 
-def decide_environment(
-    state: EnvironmentState, facts: tuple[Recorded, ...], reading: EnvironmentReading, now: float
-) -> Decision[EnvironmentState]:
-    """The next move of an environment, with its reason."""
-    work = _Work(state, reading, now)
-    for recorded in facts:
-        work.see(recorded)
-    work.count_budget()
-    work.write_again()
-    work.compare_with_git()
-    work.start_what_is_due()
-    work.repair()
-    work.note_problems()
-    return Decision(work.state, tuple(work.todo), tuple(work.emit), look_at=now + IDLE_S, idle=work.idle)
-
-
-class _Work:
+class Work:
     """One decision in the making. Local to the call: nothing outlives it."""
 
     def __init__(self, state: EnvironmentState, reading: EnvironmentReading, now: float) -> None:
         self.state, self.reading, self.now = state, reading, now
         self.todo: list[Todo] = []
         self.emit: list[Emit] = []
+
+    def decide(self, facts: tuple[Recorded, ...]) -> Decision[EnvironmentState]:
+        for recorded in facts:
+            self.see(recorded)
+        self.count_budget()
+        self.write_again()
+        self.compare_with_git()
+        self.start_what_is_due()
+        self.repair()
+        self.note_problems()
+        return Decision(self.state, tuple(self.todo), tuple(self.emit), look_at=self.look_at, idle=self.idle)
 
     @property
     def id(self) -> EnvironmentId:
@@ -88,6 +83,10 @@ class _Work:
         """Nothing is under way, waits or is wrong."""
         state = self.state
         return not (self.busy or state.waiting or state.retiring or state.repairing or state.problems)
+
+    @property
+    def look_at(self) -> float:
+        return self.now + IDLE_S
 
     def say(self, fact: Fact, reason: str = "", to: ObjectId | None = None) -> None:
         self.emit.append(Emit(fact, reason, to))
@@ -379,13 +378,16 @@ class _Work:
             wanted = replace(wanted, specification=seen.specification)
         self.state = replace(self.state, desired=wanted)
         request = RolloutRequested(number, wanted.release, before, wanted.specification, known, wanted.run)
-        why = f"Git says {short(wanted.release)} ({self.state.desired_commit[:8]})"
+        why = self.why_wanted(wanted)
         if known:
             why += ", which ran here before, so it returns at once"
         self.say(request, why, to=rollout_object(self.id, number))
         self.end_retirement(wanted.release)  # if its instances are just being stopped, they are wanted again
         commit = self.state.desired_commit
         self.state = replace(self.state, rollout=number, rollout_commit=commit, next_rollout=number + 1)
+
+    def why_wanted(self, wanted: Offer) -> str:
+        return f"Git says {short(wanted.release)} ({self.state.desired_commit[:8]})"
 
     @property
     def scale_down_delay_s(self) -> float:

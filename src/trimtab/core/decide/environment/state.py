@@ -56,6 +56,21 @@ class EnvironmentReading:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewState:
+    """What is remembered of an environment because it is a preview."""
+
+    run: int
+    """That its newest release comes from."""
+    told: bool = False
+    """Whether it was said what came of that release."""
+    failure: str = ""
+    """Why a release could not be started."""
+    closing: bool = False
+    gone_at: float | None = None
+    """When nothing was left of it any more; None: it is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentState:
     environment: EnvironmentId
     live: Digest | None = None
@@ -104,6 +119,7 @@ class EnvironmentState:
     keys: int = 0
     """Numbers the actions, so that each has a key of its own."""
     problems: tuple[Problem, ...] = ()
+    preview: PreviewState | None = None
 
     def retires(self, arm: ArmId, key: str) -> bool:
         """Whether the arm is still to be stopped by the retirement of this key."""

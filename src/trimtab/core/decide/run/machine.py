@@ -132,6 +132,7 @@ class _Work:
             change=asked.change,
             started_at=self.now,
             pull_request=asked.pull_request,
+            preview=asked.preview,
             again_of=asked.again_of,
             fresh=asked.fresh,
             coverage_pct=asked.coverage_pct,
@@ -206,14 +207,17 @@ class _Work:
         self.finish("superseded" if superseded else "cancelled", reason)
 
     def released(self, release: Digest, cut: ReleaseCut) -> None:
-        change = self.state.change
+        change, request = self.state.change, self.state.pull_request
         assert change is not None
+        said = f"release {short(release)} ({', '.join(sorted(cut.parts))}) was cut from {change.commit[:8]}"
         if self.state.until == "deploy":
             first = EnvironmentId(self.state.app, self.specification.environments[0].name)
+            to = first.object_id if request is None else app_object(self.state.app)
             offer = ReleaseOffered(release, self.state.number, self.specification, change.commit, change.subject)
-            self.emit.append(Emit(offer, f"run {self.state.number} passed", object=first.object_id))
-        parts = ", ".join(sorted(cut.parts))
-        self.finish("passed", f"release {short(release)} ({parts}) was cut from {change.commit[:8]}", release)
+            self.emit.append(Emit(offer, f"run {self.state.number} passed", object=to))
+            if request is not None:
+                said += f" for a preview; {request} is deployed once it is merged"
+        self.finish("passed", said, release)
 
     # --- steps ---
 
@@ -391,7 +395,7 @@ class _Work:
     def release(self) -> None:
         change, request = self.state.change, self.state.pull_request
         assert change is not None
-        if request is not None:
+        if request is not None and not self.state.preview:
             self.finish("passed", f"all steps passed; {request} is deployed once it is merged")
             return
         if self.state.until == "steps":
@@ -399,7 +403,7 @@ class _Work:
             return
         self.state = replace(self.state, phase="cutting")
         layers = self.layers(tuple(spec.name for spec in in_order(self.specification.steps)))
-        cut = CutRelease(self.state.app, self.state.number, change, self.specification, layers)
+        cut = CutRelease(self.state.app, self.state.number, change, self.specification, layers, request is not None)
         self.todo.append(Todo("release", cut))
 
     def finish(self, outcome: RunOutcome, reason: str, release: Digest | None = None) -> None:

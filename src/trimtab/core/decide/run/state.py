@@ -66,6 +66,8 @@ class RunState:
     pull_request: PullRequest | None = None
     looked_up: bool = True
     """Whether it is known which steps need not run. (True where nobody looks: in runs of older versions.)"""
+    preview: bool = False
+    """Whether a release is cut of a pull request."""
     again_of: int | None = None
     fresh: tuple[str, ...] = ()
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
