@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.adapters import services
@@ -23,9 +23,10 @@ from trimtab.app.gate_programs import gate_programs
 from trimtab.app.inherited import passed_on
 from trimtab.app.local.place import OF_SERVER, Place
 from trimtab.config.loading import load as load_configuration
+from trimtab.core.decide.application import AppState
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import Recorded
-from trimtab.core.model.identity import ObjectId
+from trimtab.core.model.identity import ObjectId, app_of
 from trimtab.core.model.pipeline import StepSpec
 from trimtab.core.model.specification import Specification
 from trimtab.engine.loop import Engine
@@ -75,12 +76,12 @@ def open_local(
 
 @dataclass(frozen=True, slots=True)
 class _Bystander:
-    """An object that is told what it would act on elsewhere, and does nothing here: the application."""
+    """The application: it is told what it would act on elsewhere, and does nothing here."""
 
-    state_type: type[Any] = field(default=dict)
+    state_type: type[Any] = AppState
 
-    def fresh(self, _: ObjectId) -> dict[str, str]:
-        return {}
+    def fresh(self, object_id: ObjectId) -> AppState:
+        return AppState(app_of(object_id))
 
     async def decide(self, state: Any, _facts: tuple[Recorded, ...], _now: float) -> Decision[Any]:
         return Decision(state)
