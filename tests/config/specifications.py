@@ -33,6 +33,7 @@ from trimtab.core.model.specification import (
     MetricSpec,
     PreviewsSpec,
     ReleaseSpec,
+    ScheduleSpec,
     ServiceSpec,
     SourceSpec,
     Specification,
@@ -236,7 +237,13 @@ STEP_SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "retries": st.integers(0, 10),
         "retry_codes": st.lists(st.integers(1, 255), max_size=2).map(tuple),
         "retry_delay_s": seconds(0, 3600),
-        "when": st.builds(ConditionSpec, changed=PATTERNS, branches=PATTERNS, pull_request=st.none() | st.booleans()),
+        "when": st.builds(
+            ConditionSpec,
+            changed=PATTERNS,
+            branches=PATTERNS,
+            pull_request=st.none() | st.booleans(),
+            schedule=st.none() | st.booleans(),
+        ),
         "inputs": PATTERNS,
         "outputs": st.lists(NAMES, max_size=2, unique=True).map(tuple),
         "tools": st.lists(NAMES, max_size=2, unique=True).map(tuple),
@@ -311,6 +318,23 @@ PREVIEWS = st.builds(
     replicas=st.integers(1, 100),
     forks=st.booleans(),
 )
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> tuple[ScheduleSpec, ...]:
+    """By rules: what cron's fields become is tested with the calendar."""
+    return tuple(
+        ScheduleSpec(
+            name=name,
+            rules=(draw(st.sampled_from(["FREQ=DAILY;BYHOUR=3", "FREQ=MONTHLY;BYDAY=-1FR", "FREQ=HOURLY"])),),
+            timezone=draw(st.sampled_from(["UTC", "Europe/Berlin"])),
+            start=draw(st.sampled_from(["2024-01-01T00:00:00", "2026-03-29T02:30:00"])),
+            deploy=draw(st.booleans()),
+        )
+        for name in draw(st.lists(NAMES, max_size=3, unique=True))
+    )
+
+
 SPECIFICATIONS = st.builds(
     Specification,
     app=NAMES,
@@ -320,6 +344,7 @@ SPECIFICATIONS = st.builds(
     release=RELEASES,
     on_newer_change=st.sampled_from(["latest", "queue", "cancel"]),
     previews=st.none() | PREVIEWS,
+    schedules=schedules(),
 ).filter(lambda made: not made.previews or not any(60_000 <= place.port <= 60_900 for place in made.environments))
 
 
@@ -347,7 +372,17 @@ def as_file(specification: Specification) -> dict[str, Any]:
         "release": _given(parts={name: list(paths) for name, paths in release.parts.items()}, model=release.model),
         "environments": {spec.name: _environment(spec) for spec in specification.environments},
         "on_newer_change": specification.on_newer_change,
+        "schedules": {schedule.name: _schedule(schedule) for schedule in specification.schedules},
         "previews": _previews(specification.previews) if specification.previews else False,
+    }
+
+
+def _schedule(schedule: ScheduleSpec) -> dict[str, Any]:
+    return {
+        "rule": schedule.rules[0],
+        "start": schedule.start,
+        "timezone": schedule.timezone,
+        "deploy": schedule.deploy,
     }
 
 
@@ -382,6 +417,7 @@ def _step(step: StepSpec) -> dict[str, Any]:
             changed=list(step.when.changed) or None,
             branch=list(step.when.branches) or None,
             pull_request=step.when.pull_request,
+            schedule=step.when.schedule,
         ),
         "outputs": list(step.outputs),
         "tools": list(step.tools),

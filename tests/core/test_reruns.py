@@ -91,3 +91,13 @@ def test_no_more_at_a_time_than_pull_requests_have() -> None:
     decision = see(state, *[wanted()] * (AT_ONCE + 1))
     assert len(said(decision, f.RunRequested)) == AT_ONCE
     assert len(decision.state.reruns) == 1
+
+
+def test_the_run_of_a_schedule_stays_one() -> None:
+    nightly = replace(wanted(), until="steps", only=("evals",), schedule="nightly")
+    decision = see(ended(), nightly)
+    assert said(decision, f.RunRequested) == [
+        f.RunRequested(2, change("a"), again_of=1, fresh=("test",), until="steps", only=("evals",), schedule="nightly")
+    ]
+    assert decision.emit[0].reason == "ann asked for run 1 again"
+    assert decision.state.running is None

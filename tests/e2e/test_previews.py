@@ -92,7 +92,7 @@ def test_a_pull_request_has_an_address_of_its_own_until_it_is_closed(world: Prev
         wait_for(lambda: f"Preview: {url}" in world.comment(7), why="the comment has the address")
         status = [said for said in forge.statuses if said.commit == proposed][-1]
         assert (status.state, status.description) == ("success", f"run 2 passed; preview at {url}")
-        assert f"preview ● serving {url}" in world.cli("run", "2", "--app", "shop")
+        assert f"preview ● serving {url}" in world.cli("runs", "2", "--app", "shop")
         assert "preview-7" in world.cli("status")
         assert url in world.cli("previews")
 
@@ -148,7 +148,7 @@ def test_what_cannot_start_is_said_and_leaves_production_alone(world: Previewing
     )
     assert failed
     assert answers(url) == "version 2 preview"
-    assert "preview ✘ failed" in world.cli("run", "3", "--app", "shop")
+    assert "preview ✘ failed" in world.cli("runs", "3", "--app", "shop")
     world.git("push", "--quiet", "trimtab", ":refs/heads/pr/something")
     wait_for(lambda: world.preview() is None and not answers(url), why="it is gone")
     assert answers(world.url) == "version 1"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from trimtab.adapters.calendar import RuleCalendar
 from trimtab.config import load
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
@@ -100,10 +101,11 @@ class CountingProcesses(MemoryProcesses):
         return await super().start(spec)
 
 
-class AlwaysOpen:
+class AlwaysOpen(RuleCalendar):
     """A calendar without closing times."""
 
     def opening(self, windows: Sequence[WindowSpec], now: float) -> Opening:
+        del windows, now
         return Opening(is_open=True)
 
 
@@ -186,7 +188,7 @@ class World:
             clock=self.clock,
             traffic=self.traffic,
             kinds={
-                "app": Applications(self.source, traffic=self.traffic),
+                "app": Applications(self.source, traffic=self.traffic, calendar=AlwaysOpen()),
                 "run": Runs(self.processes),
                 "turn": Turns(),
                 "env": Environments(

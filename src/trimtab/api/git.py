@@ -147,7 +147,7 @@ async def _run_of(services: Services, app: str, commit: str, request: PullReques
     deadline = services.clock.now() + ANSWER_WITHIN_S
     while services.clock.now() < deadline:
         runs = services.board().runs(app)
-        mine = [run for run in runs if _branch_of(run.pull_request) == _branch_of(request)]
+        mine = [run for run in runs if _branch_of(run.pull_request) == _branch_of(request) and not run.schedule]
         newest = next((run for run in mine if run.change.commit == commit), None)
         if newest is not None:
             return newest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import BaseModel
 
 from trimtab.api.queries import found
@@ -36,9 +38,9 @@ def rerun_of(services: Services, app: str, number: int, wanted: Rerun, by: str) 
     if not fresh and run.status == "passed" and all(step.status in _NOT_AGAIN for step in run.steps):
         hint = "`--step NAME` runs one afresh, `--all` everything"
         raise failure("conflict", f"all steps of run {number} passed", hint)
-    fact = RerunRequested(
-        number, run.change, by, fresh, wanted.deploy, pull_request=run.pull_request, base=asked.base if asked else None
-    )
+    fact = RerunRequested(number, run.change, by, fresh, wanted.deploy, pull_request=run.pull_request)
+    if asked is not None:
+        fact = replace(fact, base=asked.base, until=asked.until, only=asked.only, schedule=asked.schedule)
     return fact, f"run {number} runs once more{_what_of_it(services, run, fresh, wanted)}"
 
 

@@ -79,12 +79,12 @@ def _steps(ports: Ports, home: Path) -> Steps:
 
 def _kinds(ports: Ports) -> dict[str, Kind]:
     """What is decided about, and who looks at the world for it."""
-    gateway, runtime, processes = ports.gateway, ports.runtime, ports.processes
+    gateway, runtime, processes, calendar = ports.gateway, ports.runtime, ports.processes, RuleCalendar()
     return {
-        "app": Applications(ports.source, ports.forges, ports.forge_secrets, gateway),
+        "app": Applications(ports.source, ports.forges, ports.forge_secrets, gateway, calendar),
         "run": Runs(processes, os.cpu_count() or 1),
         "turn": Turns(),
-        "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, RuleCalendar()),
+        "env": Environments(ports.state_repository, ports.artifacts, gateway, runtime, gateway, calendar),
         "rollout": Rollouts(gateway, gateway, runtime, processes, ports.measurements, Peers(ports.store)),
     }
 

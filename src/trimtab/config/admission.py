@@ -65,7 +65,7 @@ class Window(Settings):
         if not by_rule and self.days is None and self.hours is None:
             raise wrong("config-invalid-value", "says no time", "for example `{days: mon-fri, hours: 09:00-16:00}`")
         if self.rule is not None:
-            _check_rule(self.rule, self.start or "")
+            check_rule(self.rule, self.start or "")
         return self
 
     def spelled_out(self) -> tuple[str, str, float]:
@@ -81,7 +81,8 @@ class Window(Settings):
 _RULE = re.compile(r"(RRULE:)?FREQ=(YEARLY|MONTHLY|WEEKLY|DAILY|HOURLY)(;[A-Z]+=[A-Z0-9,+-]+)*")
 
 
-def _check_rule(rule: str, start: str) -> None:
+def check_rule(rule: str, start: str) -> None:
+    """Raise the error of a setting unless it is a rule with an occurrence."""
     if not _RULE.fullmatch(rule) or re.search(r"INTERVAL=0+(;|$)", rule):
         hint = "for example `FREQ=WEEKLY;BYDAY=MO,TU`: FREQ comes first, at most HOURLY, and `start` is DTSTART"
         raise wrong("config-invalid-value", "must be one recurrence rule (RFC 5545)", hint)
@@ -92,7 +93,7 @@ def _check_rule(rule: str, start: str) -> None:
         hint = "for example `FREQ=WEEKLY;BYDAY=MO,TU` (RFC 5545)"
         raise wrong("config-invalid-value", f"has a rule that cannot be understood: {error}", hint) from None
     if first is None:
-        raise wrong("config-invalid-value", "never opens: its rule has no occurrence", "see its UNTIL and COUNT")
+        raise wrong("config-invalid-value", "has a rule without any occurrence", "see its UNTIL and COUNT")
 
 
 def _as_windows(value: Any) -> Any:

@@ -24,6 +24,16 @@ def check_pipeline(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[F
     yield from _check_matrices(root, pipeline)
 
 
+def check_schedules(root: MappingNode, schedules: Mapping[str, Any], pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
+    """Steps that a schedule names and nobody has."""
+    for name, schedule in schedules.items():
+        for index, step in enumerate(_listed(_mapping(schedule).get("steps"))):
+            if isinstance(step, str) and step not in pipeline:
+                message = f"schedule `{name}` wants `{step}`, which is no step"
+                place = value_place(root, ("schedules", name, "steps", index))
+                yield Flaw(place, "config-unknown-step", message, nearest(step, pipeline))
+
+
 def _check_matrices(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
     total, exploded = 0, False
     for name, step in pipeline.items():

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from trimtab.config.application import Release, Service
 from trimtab.config.compiling_environment import environment
-from trimtab.config.compiling_pipeline import steps
+from trimtab.config.compiling_pipeline import steps, variant_name, variants
 from trimtab.config.configuration import ConfigurationFile
+from trimtab.config.pipeline import Step
 from trimtab.config.previews import Previews, parse_ports
+from trimtab.config.schedules import Schedule
 from trimtab.config.secrets import with_places
-from trimtab.core.model.specification import PreviewsSpec, ReleaseSpec, ServiceSpec, Specification
+from trimtab.core.model.specification import PreviewsSpec, ReleaseSpec, ScheduleSpec, ServiceSpec, Specification
 
 
 def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specification:
@@ -26,8 +28,15 @@ def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specifica
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,
+        schedules=tuple(_schedule(name, schedule, file.pipeline) for name, schedule in file.schedules.items()),
         previews=_previews(file.previews) if file.previews is not None else None,
     )
+
+
+def _schedule(name: str, schedule: Schedule, pipeline: Mapping[str, Step]) -> ScheduleSpec:
+    rules, start = schedule.rules()
+    steps = [variant_name(step, variant) for step in schedule.steps for variant in variants(pipeline[step].matrix)]
+    return ScheduleSpec(name, rules, schedule.timezone, start, tuple(steps), schedule.deploy)
 
 
 def _previews(previews: Previews) -> PreviewsSpec:

@@ -87,6 +87,7 @@ def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[st
             changed=tuple(step.when.changed or ()),
             branches=tuple(step.when.branch or ()),
             pull_request=step.when.pull_request,
+            schedule=step.when.schedule,
         ),
         inputs=tuple(step.inputs or ()),
         outputs=tuple(step.outputs),

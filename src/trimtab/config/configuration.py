@@ -15,6 +15,7 @@ from trimtab.config.environment import Environment
 from trimtab.config.fields import Command, EnvName, Name
 from trimtab.config.pipeline import Step, step
 from trimtab.config.previews import Previews, as_previews
+from trimtab.config.schedules import Schedule
 from trimtab.config.secrets import Secret
 from trimtab.config.setting import Settings, group, required, setting
 from trimtab.core.model.specification import NewerPolicy
@@ -59,6 +60,11 @@ class ConfigurationFile(Settings):
         "When a newer change meets one that is still on its way. `latest`: it waits, and of several that wait only the"
         " newest goes on. `queue`: all go on, in order. `cancel`: the one on its way is stopped.",
         "queue",
+    )
+    schedules: Annotated[dict[Name, Schedule], Field(max_length=50)] = setting(
+        {},
+        "Runs of the pipeline at stated times, by name. They deploy nothing unless they say so.",
+        {"nightly": {"cron": "0 3 * * *", "timezone": "Europe/Berlin", "steps": ["evals"]}},
     )
     previews: Annotated[Previews | None, BeforeValidator(as_previews, json_schema_input_type=bool | Previews)] = (
         setting(

@@ -13,6 +13,7 @@ from trimtab.core.model.specification import (
     MetricSpec,
     PreviewsSpec,
     ReleaseSpec,
+    ScheduleSpec,
     ServiceSpec,
     SourceSpec,
 )
@@ -34,6 +35,7 @@ SOURCE = SourceSpec("prometheus", "")
 METRIC = MetricSpec("", "events", SOURCE)
 BUDGET = BudgetSpec(99.9)
 GROUP = GroupSpec("", ())
+SCHEDULE = ScheduleSpec("")
 PREVIEWS = PreviewsSpec()
 ENVIRONMENT_NAME = "production"
 ENVIRONMENT = EnvironmentSpec(name=ENVIRONMENT_NAME, port=8080)

@@ -53,6 +53,9 @@ class StepCondition(Settings):
         None, "Only on these branches; for a pull request, into them. `*` stands for any characters.", ["main"]
     )
     pull_request: bool | None = setting(None, "`true`: only for pull requests; `false`: never for them.", False)
+    schedule: bool | None = setting(
+        None, "`true`: only in runs that a schedule has started; `false`: never in those.", True
+    )
 
 
 class Sandbox(Settings):

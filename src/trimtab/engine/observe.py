@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab.core.decide.application import ApplicationReading, AppState, decide_application, wants_look
+from trimtab.core.decide.application import (
+    ApplicationReading,
+    AppState,
+    decide_application,
+    schedules_to_ask,
+    wants_look,
+)
 from trimtab.core.decide.environment import (
     DesiredReading,
     EnvironmentReading,
@@ -19,6 +25,7 @@ from trimtab.core.decide.previews import ports_to_ask
 from trimtab.core.decide.rollout import Peer, RolloutReading, RolloutState, decide_rollout
 from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.decide.run.trying import is_infrastructure
+from trimtab.core.decide.schedules import Times
 from trimtab.core.decide.turns import TurnsState, decide_turns
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.decision import Decision
@@ -26,7 +33,7 @@ from trimtab.core.model.facts import AppRegistered, Recorded
 from trimtab.core.model.identity import EnvironmentId, ObjectId, app_of, parse_environment
 from trimtab.core.model.measure import Measurement
 from trimtab.core.model.opening import Opening
-from trimtab.core.model.specification import WindowSpec
+from trimtab.core.model.specification import ScheduleSpec, WindowSpec
 from trimtab.core.model.traffic import PairCounts
 from trimtab.core.say import printable
 from trimtab.engine.pull_requests import look_at_pulls
@@ -46,12 +53,13 @@ HOPELESS = ("artifact-missing", "artifact-corrupt", "artifact-schema")
 @dataclass(frozen=True, slots=True)
 class Applications:
     """Without `forges`, only pull requests in Trimtab's own repository are seen; without `traffic`, all ports count as
-    free."""
+    free; without `calendar`, no schedule has a time."""
 
     source: Source
     forges: Forges | None = None
     secrets: ForgeSecrets | None = None
     traffic: Traffic | None = None
+    calendar: Calendar | None = None
     state_type: type[Any] = AppState
 
     def fresh(self, object_id: ObjectId) -> AppState:
@@ -62,8 +70,20 @@ class Applications:
         seen = replace(state, source=[state.source, *registered][-1])
         looks = wants_look(seen, facts, now)
         reading = await self._look(seen, facts) if looks else ApplicationReading(looked=False)
-        reading = replace(reading, free_ports=await self._free_ports(state, facts))
+        reading = replace(
+            reading, free_ports=await self._free_ports(state, facts), times=self._times(state, facts, now)
+        )
         return decide_application(state, facts, reading, now)
+
+    def _times(self, state: AppState, facts: tuple[Recorded, ...], now: float) -> Times:
+        """A rule that cannot be understood has no times; `trimtab validate` says so before it comes here."""
+        times: dict[ScheduleSpec, float | None] = {}
+        for schedule in schedules_to_ask(state, facts) if self.calendar is not None else ():
+            try:
+                times[schedule] = self.calendar.next_time(schedule, now) if self.calendar is not None else None
+            except TrimtabError:
+                times[schedule] = None
+        return times
 
     async def _free_ports(self, state: AppState, facts: tuple[Recorded, ...]) -> frozenset[int]:
         wanted = ports_to_ask(state.previews, facts)

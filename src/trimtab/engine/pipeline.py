@@ -94,7 +94,9 @@ class Pipeline:
             changed = await self.source.changed(action.app, action.base, action.commit)
         wanted = with_needs(in_order(specification.steps), action.only)
         reasons = {
-            step.name: why_left_out(step.when, action.branch, action.is_pull_request, changed, action.base)
+            step.name: why_left_out(
+                step.when, action.branch, action.is_pull_request, changed, action.base, action.schedule
+            )
             if step.name in wanted
             else NOT_ASKED_FOR
             for step in specification.steps
@@ -109,8 +111,9 @@ class Pipeline:
         made = [await self.steps.cache.folder(tree) for tree in action.layers]
         opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
         tracked = [file.path for file in await self.source.files(action.app, commit)]
-        # Who looks at pull requests, and how, makes no other release.
-        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, replace(action.specification, previews=None))
+        # When the pipeline runs and who looks at pull requests makes no other release.
+        plain = replace(action.specification, previews=None, schedules=())
+        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
         await self.workspaces.close(name)
         subject = action.change.subject
         return ReleaseCut(manifest.digest, action.run, commit, manifest.parts, subject, action.for_preview)

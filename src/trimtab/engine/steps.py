@@ -190,6 +190,8 @@ class Steps:
         about = {"TRIMTAB_APP": action.app, "TRIMTAB_STEP": action.step.name}
         if not action.scopes:
             about |= {"TRIMTAB_RUN": str(action.run), "TRIMTAB_COMMIT": action.commit}
+            if action.schedule:
+                about["TRIMTAB_SCHEDULE"] = action.schedule
         gates = self.gates.env if action.step.gate else {}
         return {**self.env, **about, **gates, **action.step.env}
 

@@ -27,9 +27,11 @@ from trimtab.views.model import (
     ReleaseView,
     RolloutView,
     RunView,
+    ScheduleView,
 )
 from trimtab.views.previews import preview
 from trimtab.views.rollouts import begin, fold
+from trimtab.views.schedules import planned
 
 FOLDS = 3
 """Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
@@ -46,6 +48,7 @@ class AppPart:
     head: f.Change | None
     problems: tuple[Problem, ...]
     places: tuple[str, ...] | None
+    schedules: tuple[ScheduleView, ...] = ()
 
 
 BoardPart = AppPart | RunView | EnvironmentView | RolloutView | ReleaseView
@@ -62,6 +65,8 @@ class Board:
         """Of each application itself, by code."""
         self._places: dict[str, tuple[str, ...]] = {}
         """The environments of each application in the order of its newest specification."""
+        self._schedules: dict[str, tuple[ScheduleView, ...]] = {}
+        """Of each application, without their runs."""
         self._runs: dict[ObjectId, RunView] = {}
         self._environments: dict[ObjectId, EnvironmentView] = {}
         self._rollouts: dict[ObjectId, RolloutView] = {}
@@ -85,7 +90,7 @@ class Board:
 
     def parts(self) -> list[BoardPart]:
         """All that the board knows. They do not change when it learns more."""
-        names = dict.fromkeys((*self._heads, *self._problems, *self._places))
+        names = dict.fromkeys((*self._heads, *self._problems, *self._places, *self._schedules))
         views = (self._runs, self._environments, self._rollouts, self._releases)
         return [*map(self._app_part, names), *(view for of_kind in views for view in of_kind.values())]
 
@@ -100,7 +105,8 @@ class Board:
 
     def _app_part(self, name: str) -> AppPart:
         problems = tuple(self._problems.get(name, {}).values())
-        return AppPart(name, name in self._heads, self._heads.get(name), problems, self._places.get(name))
+        places, schedules = self._places.get(name), self._schedules.get(name, ())
+        return AppPart(name, name in self._heads, self._heads.get(name), problems, places, schedules)
 
     def _take(self, part: object) -> None:
         match part:
@@ -111,6 +117,8 @@ class Board:
                     self._problems[name] = {problem.code: problem for problem in part.problems}
                 if part.places is not None:
                     self._places[name] = part.places
+                if part.schedules:
+                    self._schedules[name] = part.schedules
             case RunView():
                 self._runs[run_object(part.app, part.number)] = part
             case EnvironmentView():
@@ -183,10 +191,11 @@ class Board:
             name,
             self._heads[name],
             tuple(view for view in views if view.preview is None),
-            next((run for run in runs if run.pull_request is None), None),
+            next((run for run in runs if run.pull_request is None and not run.schedule), None),
             tuple(self._problems.get(name, {}).values()),
             tuple(run for run in runs if run.pull_request is not None and run.status == "running"),
             tuple(sorted((view for view in views if view.preview is not None), key=lambda view: view.name)),
+            tuple(_with_last_run(schedule, runs) for schedule in self._schedules.get(name, ())),
         )
 
     def _release_view(self, release: ReleaseView) -> ReleaseView:
@@ -209,6 +218,8 @@ class Board:
                 self._heads[name] = change
             case f.SpecificationRead(specification=specification):
                 self._specified(specification)
+            case f.SchedulesPlanned() | f.ScheduleSkipped():
+                self._schedules[name] = planned(self._schedules.get(name, ()), recorded)
             case f.ProblemFound(problem=problem):
                 self._problems.setdefault(name, {})[problem.code] = problem
             case f.ProblemCleared(code=code):
@@ -297,3 +308,7 @@ class Board:
         rollout = self._rollouts.get(recorded.object)
         if rollout is not None:
             self._rollouts[recorded.object] = fold(rollout, recorded)
+
+
+def _with_last_run(schedule: ScheduleView, newest_first: Iterable[RunView]) -> ScheduleView:
+    return replace(schedule, run=next((run for run in newest_first if run.schedule == schedule.name), None))

@@ -17,6 +17,7 @@ ROUTINE = frozenset(
         "ReleaseOffered",
         "SpecificationRead",
         "RolloutRequested",
+        "SchedulesPlanned",
     }
 )
 """Kinds that are left out of the history unless asked for: they say how, not what."""
@@ -58,12 +59,12 @@ def _of_pipeline(fact: f.Fact) -> str:
             return f"change {change.commit[:8]} arrived by {via}: {change.subject}"
         case f.ChangeSuperseded(change=change, by=by):
             return f"change {change.commit[:8]} skipped for {by[:8]}"
-        case f.RunRequested(run=run, change=change, pull_request=request, again_of=again_of):
-            of = f"{request} at {change.commit[:8]}" if request else change.commit[:8]
-            again = f" (run {again_of} again)" if again_of is not None else ""
-            return f"run {run} of {of}{again}: {change.subject}"
+        case f.RunRequested() as asked:
+            return _run_requested(asked)
         case f.RerunRequested(run=run, by=by):
             return f"run {run} once more asked for by {by}"
+        case f.ScheduleSkipped(name=name):
+            return f"schedule {name} skipped"
         case f.ForgeNotified(said=said):
             return f"the forge said: {said}"
         case f.PullRequestUpdated(pull_request=request, change=change):
@@ -96,6 +97,13 @@ def _of_secrets(fact: f.Fact) -> str:
             return f"secret {name} removed by {by}"
         case _:
             return ""
+
+
+def _run_requested(asked: f.RunRequested) -> str:
+    of = f"{asked.pull_request} at {asked.change.commit[:8]}" if asked.pull_request else asked.change.commit[:8]
+    by = f" by schedule {asked.schedule}" if asked.schedule else ""
+    again = f" (run {asked.again_of} again)" if asked.again_of is not None else ""
+    return f"run {asked.run} of {of}{by}{again}: {asked.change.subject}"
 
 
 def _of_environment(fact: f.Fact) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trimtab.core.errors import Problem
-from trimtab.core.model.facts import Change, PullRequest
+from trimtab.core.model.facts import Change, Goal, PullRequest
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.report import StepReport
 from trimtab.core.model.strategy import RolloutStep
@@ -74,6 +74,10 @@ class RunView:
     """The run whose results it took over, as far as they were there and not wanted afresh."""
     preview: PreviewView | None = None
     """The preview that has the run's release now."""
+    schedule: str = ""
+    """The schedule that started it; empty: a change did."""
+    until: Goal = "deploy"
+    """How far it goes when it passes."""
     no_preview: str = ""
     """Why its release had to wait for one."""
 
@@ -179,17 +183,32 @@ class ReleaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """Runs at stated times."""
+
+    name: str
+    next_at: float
+    """When the next one begins."""
+    run: RunView | None = None
+    """The last one."""
+    skipped: str = ""
+    """Why no run was begun when its time came last; empty: one was."""
+
+
+@dataclass(frozen=True, slots=True)
 class AppView:
     name: str
     head: Change | None = None
     environments: tuple[EnvironmentView, ...] = ()
     run: RunView | None = None
-    """The newest of the deployed branch."""
+    """The newest that a change of the deployed branch has begun."""
     problems: tuple[Problem, ...] = ()
     pull_requests: tuple[RunView, ...] = ()
     """Runs of pull requests that are under way, newest first."""
     previews: tuple[EnvironmentView, ...] = ()
     """Environments of pull requests, by name."""
+    schedules: tuple[ScheduleView, ...] = ()
+    """In the order of the newest trimtab.yaml."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def begin(recorded: f.Recorded, asked: f.RunRequested) -> RunView:
     """The view of a run that was asked for just now."""
     app, of = app_of(recorded.object), asked.pull_request
     view = RunView(app, asked.run, asked.change, "running", recorded.reason, recorded.at, pull_request=of)
-    return replace(view, again_of=asked.again_of)
+    return replace(view, again_of=asked.again_of, schedule=asked.schedule, until=asked.until)
 
 
 def fold(run: RunView, recorded: f.Recorded) -> RunView:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.adapters.calendar import RuleCalendar
+from trimtab.config.cron import rules_of
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model.opening import ALWAYS
-from trimtab.core.model.specification import WindowSpec
+from trimtab.core.model.specification import ScheduleSpec, WindowSpec
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WORK = WindowSpec("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "2024-01-01T09:00:00", 7 * 3600.0, "Europe/Berlin")
@@ -118,3 +119,117 @@ def test_what_was_found_out_is_kept_only_while_it_holds() -> None:
     for hours in (0, 1, 2, 9, 1, 0):
         expected = RuleCalendar().opening((WORK,), before + 3600 * hours)
         assert calendar.opening((WORK,), before + 3600 * hours).is_open is expected.is_open
+
+
+def schedule(cron: str, zone: str = "Europe/Berlin") -> ScheduleSpec:
+    return ScheduleSpec("nightly", rules_of(cron), zone, "")
+
+
+def times(wanted: ScheduleSpec, after: str, number: int, fold: int = 0) -> list[str]:
+    """The next times as clocks on the wall show them."""
+    calendar, moment, found = RuleCalendar(), at(after, fold=fold), []
+    for _ in range(number):
+        following = calendar.next_time(wanted, moment)
+        assert following is not None
+        assert following > moment
+        moment = following
+        found.append(datetime.fromtimestamp(moment, BERLIN).strftime("%m-%d %H:%M%z"))
+    return found
+
+
+def test_a_schedule_has_its_times_one_after_the_other() -> None:
+    assert times(schedule("0 3 * * *"), "2026-11-25T02:59:59", 2) == ["11-25 03:00+0100", "11-26 03:00+0100"]
+    assert times(schedule("0 3 * * *"), "2026-11-25T03:00", 1) == ["11-26 03:00+0100"]
+    assert times(schedule("*/30 9-10 * * mon-fri"), "2026-11-27T09:45", 4) == [
+        "11-27 10:00+0100",
+        "11-27 10:30+0100",
+        "11-30 09:00+0100",
+        "11-30 09:30+0100",
+    ]
+    assert times(schedule("0 0 13 * fri"), "2026-11-10T00:00", 3) == [
+        "11-13 00:00+0100",
+        "11-20 00:00+0100",
+        "11-27 00:00+0100",
+    ]
+    assert times(schedule("0 12 29 feb *"), "2026-11-10T00:00", 1) == ["02-29 12:00+0100"]
+
+
+def test_a_time_that_is_skipped_in_spring_comes_an_hour_later() -> None:
+    assert times(schedule("30 2 * * *"), "2026-03-28T12:00", 2) == ["03-29 03:30+0200", "03-30 02:30+0200"]
+    assert times(schedule("*/30 * * * *"), "2026-03-29T01:00", 3) == [
+        "03-29 01:30+0100",
+        "03-29 03:00+0200",
+        "03-29 03:30+0200",
+    ]
+
+
+def test_a_time_that_comes_twice_in_autumn_counts_once_and_hours_count_twice() -> None:
+    assert times(schedule("30 2 * * *"), "2026-10-24T12:00", 2) == ["10-25 02:30+0200", "10-26 02:30+0100"]
+    assert times(schedule("*/30 * * * *"), "2026-10-25T01:30", 6) == [
+        "10-25 02:00+0200",
+        "10-25 02:30+0200",
+        "10-25 02:00+0100",
+        "10-25 02:30+0100",
+        "10-25 03:00+0100",
+        "10-25 03:30+0100",
+    ]
+
+
+def test_a_rule_of_ones_own_counts_from_its_start() -> None:
+    fortnightly = ScheduleSpec("x", ("FREQ=WEEKLY;INTERVAL=2",), "Europe/Berlin", "2026-11-02T09:00:00")
+    assert times(fortnightly, "2026-11-02T09:00", 2) == ["11-16 09:00+0100", "11-30 09:00+0100"]
+    ended = ScheduleSpec("x", ("FREQ=DAILY;COUNT=2",), "Europe/Berlin", "2026-11-02T09:00:00")
+    assert RuleCalendar().next_time(ended, at("2026-11-03T09:00")) is None
+    broken = ScheduleSpec("x", ("FREQ=SOMETIMES",), "Europe/Berlin", "")
+    with pytest.raises(TrimtabError, match="cannot be understood"):
+        RuleCalendar().next_time(broken, 0.0)
+
+
+def test_what_was_found_out_holds_only_as_long_as_it_does() -> None:
+    calendar, nightly = RuleCalendar(), schedule("0 3 * * *")
+    later = calendar.next_time(nightly, at("2026-11-25T12:00"))
+    assert calendar.next_time(nightly, at("2026-11-25T13:00")) == later
+    assert calendar.next_time(nightly, at("2026-11-24T12:00")) == at("2026-11-25T03:00")  # the clock was set back
+    assert calendar.next_time(nightly, at("2026-11-26T03:00")) == at("2026-11-27T03:00")
+
+
+FIELDS = [
+    st.sampled_from(["*", "*/7", "0", "5,35", "20-40", "50-59/3"]),
+    st.sampled_from(["*", "*/5", "0", "2", "1-4", "22,23"]),
+    st.sampled_from(["*", "*/2", "1", "13,31", "28-30"]),
+    st.sampled_from(["*", "mar", "10", "1-6"]),
+    st.sampled_from(["*", "mon-fri", "7", "fri", "*/2"]),
+]
+
+
+@given(st.tuples(*FIELDS), st.integers(0, 525_600))
+def test_cron_means_what_cron_means(fields: tuple[str, ...], minute: int) -> None:
+    """Without daylight saving time, against a table of what each field allows."""
+    after = at("2026-01-01T00:00", ZoneInfo("UTC")) + minute * 60.0
+    found = RuleCalendar().next_time(schedule(" ".join(fields), "UTC"), after)
+    assert found is not None
+    assert found > after
+    assert allows(fields, found)
+    for earlier in range(int(after) + 60, min(int(found), int(after) + 60 * 1440 * 2), 60):
+        assert not allows(fields, earlier)
+
+
+def allows(fields: tuple[str, ...], moment: float) -> bool:
+    """As the manual of cron says it."""
+    then = datetime.fromtimestamp(moment, UTC)
+    values = (then.minute, then.hour, then.day, then.month, then.isoweekday() % 7)
+    hits = [_hits(field, value, index) for index, (field, value) in enumerate(zip(fields, values, strict=True))]
+    either = not fields[2].startswith("*") and not fields[4].startswith("*")
+    day = hits[2] or hits[4] if either else hits[2] and hits[4]
+    return then.second == 0 and hits[0] and hits[1] and hits[3] and day
+
+
+def _hits(field: str, value: int, index: int) -> bool:
+    words = {"mar": "3", "mon-fri": "1-5", "fri": "5", "7": "0" if index == 4 else "7"}
+    for piece in words.get(field, field).split(","):
+        span, _, step = piece.partition("/")
+        first, _, last = ("0-59" if span == "*" else span).partition("-")
+        least = 1 if span == "*" and index in (2, 3) else int(first)
+        if least <= value <= int(last or first) and (value - least) % int(step or 1) == 0:
+            return True
+    return False

@@ -27,7 +27,7 @@ def runs_table(runs: Sequence[RunView], now: float) -> RenderableType:
             status(run.status),
             run.change.commit[:8],
             subject_of(run),
-            clean(run.change.actor),
+            clean(f"schedule {run.schedule}" if run.schedule else run.change.actor),
             ago(run.started_at, now),
             took(run.started_at, run.duration_s, now),
             short(run.release) if run.release else "",
@@ -54,6 +54,8 @@ def run_picture(run: RunView, now: float) -> RenderableType:
         about.insert(1, Text(f"  run {run.again_of} once more"))
     if run.pull_request:
         about.insert(1, _pull_request_line(run.pull_request))
+    if run.schedule:
+        about.insert(1, Text(f"  by schedule {clean(run.schedule)}{'' if run.until == 'deploy' else ', not deployed'}"))
     if run.release:
         about.append(Text("  release ").append_text(name(run.release)))
     if run.preview is not None:

@@ -32,7 +32,15 @@ from trimtab.cli.plain import clean, instance_name
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import short
 from trimtab.core.say import count, duration
-from trimtab.views.model import AppView, ControllerView, EnvironmentView, InstanceView, RunView, StatusView
+from trimtab.views.model import (
+    AppView,
+    ControllerView,
+    EnvironmentView,
+    InstanceView,
+    RunView,
+    ScheduleView,
+    StatusView,
+)
 
 NO_APP = "no application yet: push to Trimtab's Git remote, or add one with `trimtab apps add NAME`"
 SILENT_S = 6.0
@@ -110,11 +118,24 @@ def _app_tree(app: AppView, view: StatusView, now: float, width: int) -> Tree:
         tree.add(_run_branch(app.run, now))
     for run in app.pull_requests:
         tree.add(_run_branch(run, now))
+    for schedule in app.schedules:
+        tree.add(_schedule_line(schedule, now))
     for place in app.environments:
         _add_environment(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now, width)
     for place in app.previews:
         _add_preview(tree, place, view.instances.get(f"{app.name}/{place.name}", ()), now)
     return tree
+
+
+def _schedule_line(schedule: ScheduleView, now: float) -> RenderableType:
+    """``schedule nightly  next in 7 h  last ✔ passed (run 12), 17 h ago``"""
+    following = Text(f"next in {span(schedule.next_at - now)}", style=DIM)
+    line = joined(Text("schedule ").append(schedule.name, style=STRONG), following)
+    if schedule.run is not None:
+        run = schedule.run
+        about = f" (run {run.number}), {ago(run.started_at, now)}"
+        line.append(f"{GAP}last ", style=DIM).append_text(status(run.status)).append(about, style=DIM)
+    return Group(line, Text(clean(f"skipped: {schedule.skipped}"))) if schedule.skipped else line
 
 
 def _add_preview(tree: Tree, place: EnvironmentView, instances: Sequence[InstanceView], now: float) -> None:

@@ -1,6 +1,7 @@
 """The application: notices changes and gives each its run, one at a time, by the stated policy for newer changes.
 
-Pull requests have runs beside that (`pull_requests`), and may have previews (`previews`). What is elsewhere is polled:
+Pull requests have runs beside that (`pull_requests`), and may have previews (`previews`). Runs may also begin at stated
+times (`schedules`). What is elsewhere is polled:
 at the stated interval while it answers, less and less often while it does not, and at once when a webhook says that
 there is something new.
 """
@@ -11,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from trimtab.core.decide import previews, pull_requests, reruns
+from trimtab.core.decide import previews, pull_requests, reruns, schedules
 from trimtab.core.decide.previews import Previews
 from trimtab.core.decide.pull_requests import PullReading, PullRequests
+from trimtab.core.decide.schedules import Schedules, Times, Turn
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import ReportRun
 from trimtab.core.model.decision import Decision, Emit, Todo
@@ -41,7 +43,7 @@ from trimtab.core.model.facts import (
     SpecificationRead,
 )
 from trimtab.core.model.identity import run_object
-from trimtab.core.model.specification import NewerPolicy
+from trimtab.core.model.specification import NewerPolicy, ScheduleSpec, Specification
 
 IDLE_S = 10.0
 """How often Trimtab's own repository is looked at: a push whose announcement was lost is found then."""
@@ -57,6 +59,8 @@ class AppState:
     next_run: int = 1
     head: str | None = None
     """The newest commit that arrived."""
+    head_change: Change | None = None
+    """The same with all that is known of it."""
     running: int | None = None
     running_commit: str | None = None
     passed: str | None = None
@@ -77,6 +81,7 @@ class AppState:
     coverage_pct: Mapping[str, float] = field(default_factory=dict)
     """What the tests of each step covered when a change passed on the deployed branch the last time."""
     previews: Previews = field(default_factory=Previews)
+    schedules: Schedules = field(default_factory=Schedules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class ApplicationReading:
     """False: nobody looked, and nothing is known that was not known before."""
     free_ports: frozenset[int] = frozenset()
     """Those for previews that nobody listens on, if they were asked for (`previews.ports_to_ask`)."""
+    times: Times = field(default_factory=dict)
+    """The next times of the schedules (`schedules_to_ask`)."""
 
 
 def wants_look(state: AppState, facts: tuple[Recorded, ...], now: float) -> bool:
@@ -102,6 +109,12 @@ def wants_look(state: AppState, facts: tuple[Recorded, ...], now: float) -> bool
     return not polled(state) or not 0.0 < state.look_at - now <= max(LONGEST_S, state.source.poll_interval_s)
 
 
+def schedules_to_ask(state: AppState, facts: tuple[Recorded, ...]) -> tuple[ScheduleSpec, ...]:
+    """Those that the next reading should be about: as the newest specification has them."""
+    read = [recorded.fact.specification for recorded in facts if isinstance(recorded.fact, SpecificationRead)]
+    return read[-1].schedules if read else state.schedules.specs
+
+
 def decide_application(
     state: AppState, facts: tuple[Recorded, ...], reading: ApplicationReading, now: float
 ) -> Decision[AppState]:
@@ -112,6 +125,7 @@ def decide_application(
     if reading.looked:
         work.looked(reading)
     work.begin()
+    work.keep_schedules(reading)
     work.previews(previews.settle(work.state.previews, state.name, work.state.pulls, reading.free_ports, now))
     return work.decision()
 
@@ -132,7 +146,8 @@ class _Work:
     def decision(self) -> Decision[AppState]:
         idle = not polled(self.state) and self.state.problem is None
         look_at = self.state.look_at if polled(self.state) else self.now + IDLE_S
-        look_at = min(look_at, max(self.state.previews.next_at or look_at, self.now))
+        due = (self.state.previews.next_at, self.state.schedules.next_after(self.now))
+        look_at = min([look_at, *(max(at, self.now) for at in due if at is not None)])
         return Decision(self.state, tuple(self.todo), tuple(self.emit), look_at, idle=idle)
 
     # --- facts ---
@@ -144,8 +159,7 @@ class _Work:
             case ChangeArrived(change=change) if change.commit != self.state.head:
                 self.arrive(change)
             case SpecificationRead(specification=specification):
-                known = replace(self.state.previews, spec=specification.previews)
-                self.state = replace(self.state, policy=specification.on_newer_change, previews=known)
+                self.specified(specification)
             case RunFinished() as finished:
                 self.finished(finished)
             case RerunRequested() as asked:
@@ -165,6 +179,14 @@ class _Work:
             case _:
                 pass
 
+    def specified(self, specification: Specification) -> None:
+        self.state = replace(
+            self.state,
+            policy=specification.on_newer_change,
+            previews=replace(self.state.previews, spec=specification.previews),
+            schedules=schedules.adopted(self.state.schedules, specification.schedules),
+        )
+
     def register(self, source: AppRegistered) -> None:
         if source.forge != self.state.source.forge:
             for pull in self.state.pulls.open:
@@ -181,7 +203,8 @@ class _Work:
                 commit, coverage_pct = self.state.running_commit, finished.coverage_pct
                 self.state = replace(self.state, passed=commit, coverage_pct=coverage_pct)
             self.state = replace(self.state, running=None, running_commit=None)
-        self.state = replace(self.state, pulls=pull_requests.finished(self.state.pulls, run))
+        pulls, planned = pull_requests.finished(self.state.pulls, run), schedules.finished(self.state.schedules, run)
+        self.state = replace(self.state, pulls=pulls, schedules=planned)
         if mine:
             self.report(run, "ended")
 
@@ -192,6 +215,8 @@ class _Work:
             found = ChangeArrived(reading.head, "poll" if polled(self.state) else "push")
             self.emit.append(Emit(found, f"{reading.head.branch} is at {reading.head.commit[:8]} now"))
             self.arrive(reading.head)
+        if reading.head is not None and self.state.head_change is None:
+            self.state = replace(self.state, head_change=reading.head)
         self.pulls(pull_requests.looked_at(self.state.pulls, self.state.name, reading.pulls))
         problem = reading.problem or reading.pulls.problem
         self.note(self.state.problem, problem)
@@ -204,7 +229,7 @@ class _Work:
 
     def arrive(self, change: Change) -> None:
         self.arrived = True
-        self.state = replace(self.state, head=change.commit)
+        self.state = replace(self.state, head=change.commit, head_change=change)
         if (self.state.running is None and not self.state.waiting) or self.state.policy == "queue":
             self.state = replace(self.state, waiting=(*self.state.waiting, change))
             self.request()
@@ -276,6 +301,21 @@ class _Work:
             self.emit.append(Emit(run, why, object=run_object(self.state.name, number)))
             self.report(number, "begun")
         self.state = replace(self.state, reruns=tuple(left))
+
+    def keep_schedules(self, reading: ApplicationReading) -> None:
+        """Runs whose time has come. The forge is told only of those that deploy: the others say nothing of a change."""
+        is_free = self.state.running is None and not self.state.waiting
+        state = self.state
+        turn = Turn(
+            *(state.name, state.head_change, reading.times, self.now, state.next_run, is_free),
+            coverage_pct=state.coverage_pct,
+        )
+        planned, emit = turn.take(self.state.schedules)
+        self.emit += emit
+        self.state = replace(self.state, schedules=planned, next_run=turn.next_run)
+        if turn.deploying is not None:
+            self.state = replace(self.state, running=turn.deploying, running_commit=turn.commit)
+            self.report(turn.deploying, "begun")
 
     def report(self, run: int, what: str) -> None:
         """Tell the forge, if there is one."""

@@ -10,7 +10,7 @@ def again(asked: RerunRequested, number: int, head: str | None) -> tuple[RunRequ
 
     What is not the newest any more is not deployed in passing: whoever wants that says so."""
     is_newest = head is None or asked.change.commit == head
-    goal: Goal = "deploy" if asked.pull_request is not None or is_newest or asked.deploy else "steps"
+    goal: Goal = asked.until if asked.pull_request is not None or is_newest or asked.deploy else "steps"
     run = RunRequested(
         number,
         asked.change,
@@ -19,9 +19,11 @@ def again(asked: RerunRequested, number: int, head: str | None) -> tuple[RunRequ
         again_of=asked.run,
         fresh=asked.fresh,
         until=goal,
+        only=asked.only,
+        schedule=asked.schedule,
     )
     why = f"{asked.by} asked for run {asked.run} again"
-    if goal == "steps":
+    if goal != asked.until:
         assert head is not None
         return run, f"{why}; {asked.change.branch} is at {head[:8]} by now, so nothing is released"
     return run, why

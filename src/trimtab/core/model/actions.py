@@ -35,6 +35,8 @@ class ReadSpecification(Action):
     is_pull_request: bool = False
     only: tuple[str, ...] = ()
     """These steps and what they need; empty: all."""
+    schedule: str = ""
+    """By which the run was started; empty: by a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class StartStep(Action):
     """Whether it runs whatever is in the cache."""
     coverage_pct: float | None = None
     """What its coverage is compared with."""
+    schedule: str = ""
+    """By which the run was started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,23 @@ class RunRequested(Fact):
     """Whether a failed step stops only those that need it."""
     preview: bool = False
     """Of a pull request: whether a release is cut, for a preview of it."""
+    schedule: str = ""
+    """The schedule that started it; empty: somebody's change did."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesPlanned(Fact):
+    """When each schedule starts its next run (seconds since the epoch); those without a further time are left out."""
+
+    next_at: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSkipped(Fact):
+    """A schedule's time came, and it started no run, since `run`, the one that it started before, is still on."""
+
+    name: str
+    run: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,9 @@ class RerunRequested(Fact):
     """Also if the change is not the newest of the deployed branch any more."""
     pull_request: PullRequest | None = None
     base: str | None = None
+    until: Goal = "deploy"
+    only: tuple[str, ...] = ()
+    schedule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class ConditionSpec:
     """Only on these branches (for a pull request: into them); ``*`` stands for any characters."""
     pull_request: bool | None = None
     """Only for pull requests, or never for them."""
+    schedule: bool | None = None
+    """Only when a schedule starts the run, or never then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,21 @@ class PreviewsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """When the pipeline runs for the deployed branch's head without anybody having changed something: whenever one of
+    the recurrence rules (RFC 5545) says so, by the clocks of a time zone."""
+
+    name: str
+    rules: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    start: str = "2024-01-01T00:00:00"
+    """When the rules begin, in the time zone; empty: that makes no difference to them."""
+    steps: tuple[str, ...] = ()
+    """Only these and what they need. Empty: all."""
+    deploy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Specification:
     """One application's `trimtab.yaml` at one commit."""
 
@@ -232,6 +247,7 @@ class Specification:
     parallel: int = 0
     """How many steps of a run run side by side; 0: as many as the machine has processors."""
     previews: PreviewsSpec | None = None
+    schedules: tuple[ScheduleSpec, ...] = ()
 
     def environment(self, name: str) -> EnvironmentSpec | None:
         return next((spec for spec in self.environments if spec.name == name), None)

@@ -18,7 +18,7 @@ from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorded
 from trimtab.core.model.identity import EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
-from trimtab.core.model.specification import Specification, WindowSpec
+from trimtab.core.model.specification import ScheduleSpec, Specification, WindowSpec
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
@@ -66,6 +66,10 @@ class AlwaysOpen:
     def opening(self, windows: Sequence[WindowSpec], now: float) -> Opening:
         del windows, now
         return Opening(is_open=True)
+
+    def next_time(self, schedule: ScheduleSpec, after: float) -> float | None:
+        del schedule, after
+        return None
 
 
 class Noted:

@@ -133,6 +133,7 @@ class _Work:
             started_at=self.now,
             pull_request=asked.pull_request,
             preview=asked.preview,
+            schedule=asked.schedule,
             again_of=asked.again_of,
             fresh=asked.fresh,
             coverage_pct=asked.coverage_pct,
@@ -141,14 +142,18 @@ class _Work:
         )
         request, change = asked.pull_request, asked.change
         branch = request.base if request is not None else change.branch
-        read = ReadSpecification(self.state.app, change.commit, asked.base, branch, request is not None, asked.only)
+        read = ReadSpecification(
+            *(self.state.app, change.commit, asked.base, branch, request is not None),
+            only=asked.only,
+            schedule=asked.schedule,
+        )
         self.todo.append(Todo("specification", read))
 
     def specified(self, read: SpecificationRead) -> None:
         steps = {step.name: StepState() for step in read.specification.steps}
         self.state = replace(self.state, phase="running", specification=read.specification, steps=steps)
-        if self.state.pull_request is None:
-            # What is not on the deployed branch decides nothing for it.
+        if self.state.pull_request is None and not self.state.schedule:
+            # What is not on the deployed branch decides nothing for it, nor what may be older than what is by now.
             self.emit.append(Emit(read, object=app_object(self.state.app)))
         for name in read.left_out:
             self.set_step(name, status="left_out")
@@ -371,6 +376,7 @@ class _Work:
             trusted=pull_request is None or not pull_request.from_fork,
             fresh=spec.name in self.state.fresh or attempt > 1,
             coverage_pct=self.state.coverage_pct.get(spec.name),
+            schedule=self.state.schedule,
         )
         self.todo.append(Todo(f"step:{spec.name}:{attempt}", start))
         self.set_step(spec.name, status="starting", attempt=attempt)

@@ -66,6 +66,8 @@ class RunState:
     pull_request: PullRequest | None = None
     looked_up: bool = True
     """Whether it is known which steps need not run. (True where nobody looks: in runs of older versions.)"""
+    schedule: str = ""
+    """By which it was started; empty: by a change."""
     preview: bool = False
     """Whether a release is cut of a pull request."""
     again_of: int | None = None
