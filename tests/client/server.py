@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.cli.scenario import APP, SPECIFICATION, Scenario, play
 from trimtab.adapters.clock import SystemClock
+from trimtab.adapters.secrets import FileSecrets
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
 from trimtab.client import TrimtabClient
@@ -58,6 +59,7 @@ class Api:
         self.measurements = MemoryMeasurements(self.clock)
         self.forges: Forges = MemoryForges(self.clock)
         self.forge_secrets = MemoryForgeSecrets()
+        self.secret_store = FileSecrets(folder / "secrets", {"TRIMTAB_SECRET_SHARED": "from the environment"})
         self.processes = MemoryProcesses(self.clock, folder / "logs")
         self.scene: Scenario = play()
         self.url = ""
@@ -99,6 +101,7 @@ class Api:
             git_http=NoGit(),
             forges=self.forges,
             forge_secrets=self.forge_secrets,
+            secret_store=self.secret_store,
             token=TOKEN,
             url=self.url,
             public_url=self.url,

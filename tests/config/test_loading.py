@@ -7,6 +7,7 @@ import pytest
 from tests.config.samples import EVERYTHING, MINIMAL
 from trimtab.config import load
 from trimtab.core.errors import TrimtabError
+from trimtab.core.model.secret import SecretSpec
 from trimtab.core.model.specification import (
     AnalysisSpec,
     EnvironmentSpec,
@@ -160,3 +161,15 @@ def test_text_that_is_made_to_be_slow_is_refused(text: str) -> None:
     with pytest.raises(TrimtabError) as caught:
         load(text)
     assert [problem.code for problem in caught.value.problems] == ["config-too-large"]
+
+
+def test_steps_know_where_their_secrets_are() -> None:
+    text = (
+        "app: shop\nservice: {command: run}\n"
+        "secrets: {A: {}, B: {sops: b.yaml, key: x.y}, C: {vault: c}}\n"
+        "pipeline: {test: {run: pytest, secrets: [A, B]}, other: {run: pytest, secrets: [C]}}\n"
+    )
+    first, second = load(text).steps
+    assert (first.secrets, first.secret_places) == (("A", "B"), (SecretSpec("B", sops="b.yaml", key="x.y"),))
+    assert second.secret_places == (SecretSpec("C", vault="c"),)
+    assert second.secret_places[0].found_at == "C"

@@ -278,6 +278,22 @@ WRONG: dict[str, tuple[str, dict[str, str], list[tuple[str, str, str]]]] = {
         {"there__a": "step: {run: steal}"},
         [("trimtab.yaml:4:13", "template-digest", f"`a.yaml of {URL}` is another file than the one that is pinned")],
     ),
+    "a password": (
+        "  a: {uses: {repository: 'https://ann:hunter2@git.example.com/x.git', path: a.yaml}}\n",
+        {},
+        [
+            (
+                "trimtab.yaml:4:26",
+                "config-invalid-value",
+                "`repository` has a password, and everybody who reads the file",
+            )
+        ],
+    ),
+    "a file of the machine": (
+        "  a: {uses: {repository: 'file:///etc', path: a.yaml}}\n",
+        {},
+        [("trimtab.yaml:4:26", "config-invalid-value", "`repository` must be the address of a Git repository")],
+    ),
     "an address that is none": (
         "  a: {uses: {repository: ../x, path: a.yaml, digest: sha256:1}}\n",
         {},

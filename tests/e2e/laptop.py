@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from tests.e2e.world import AUTHOR, wait_for
+from tests.processes import living
 
 REST = """
 service: {command: python app.py}
@@ -102,12 +103,7 @@ class Laptop:
 
     def processes(self) -> list[psutil.Process]:
         """What runs for it, but for the command itself."""
-        mine = []
-        for process in psutil.process_iter(["cmdline", "cwd", "status"]):
-            place = " ".join([process.info["cwd"] or "", *(process.info["cmdline"] or [])])
-            if str(self.folder / "cache") in place and process.info["status"] != psutil.STATUS_ZOMBIE:
-                mine.append(process)
-        return mine
+        return living(self.folder / "cache")
 
 
 @contextmanager

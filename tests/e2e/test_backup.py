@@ -88,10 +88,10 @@ def _backup_while_it_is_aborted(world: World, file: Path, commit: str, monkeypat
     """The rollout ends just after the moment of the database: the copied state repository does, the database not."""
     add_small = contents.add_small
 
-    def first_abort(writer: Writer, home: Path) -> None:
+    def first_abort(writer: Writer, home: Path, *, secrets: bool) -> None:
         world.client.steer("shop", "production", "abort")
         world.ended(commit)
-        add_small(writer, home)
+        add_small(writer, home, secrets=secrets)
 
     monkeypatch.setattr(contents, "add_small", first_abort)
     backup(world.home, file)

@@ -104,6 +104,16 @@ def test_a_list_says_what_would_run_and_which_input_changed(laptop: Laptop) -> N
     assert "STEP" in laptop.fine("--list")
 
 
+def test_a_step_from_a_template_runs_and_is_listed_as_it_is(laptop: Laptop) -> None:
+    template = 'parameters: {word: {default: hello}}\nstep: {run: "echo ${{ word }}"}\n'
+    laptop.plant("  say: {uses: steps/say.yaml, with: {word: there}}", steps__say_dot_yaml=template)
+    assert "there" in laptop.fine()
+    listed = json.loads(laptop.fine("--list", "--json"))
+    assert [(row["step"], row["status"], row["why"]) for row in listed] == [("say", "cached", "as in run 1")]
+    laptop.configure("  say: {uses: steps/say.yaml, with: {word: here}}")
+    assert json.loads(laptop.fine("--list", "--json"))[0]["why"].startswith("since run 1: its command changed")
+
+
 def test_wrong_questions_and_configurations_are_code_2(laptop: Laptop) -> None:
     laptop.plant(PIPELINE, src__a="1")
     assert laptop.run("12").returncode == 2

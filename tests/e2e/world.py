@@ -22,6 +22,7 @@ from typing import TypeVar
 import httpx
 import psutil
 
+from tests.processes import living
 from trimtab.client import TrimtabClient
 from trimtab.views.model import EnvironmentView, RolloutView, RunView
 
@@ -141,12 +142,7 @@ class World:
 
     def processes(self, marker: str = "") -> list[psutil.Process]:
         """The live processes that belong to this installation and have `marker` in their command line."""
-        mine = []
-        for process in psutil.process_iter(["cmdline", "cwd", "status"]):
-            place = " ".join([process.info["cwd"] or "", *(process.info["cmdline"] or [])])
-            if str(self.home) in place and marker in place and process.info["status"] != psutil.STATUS_ZOMBIE:
-                mine.append(process)
-        return mine
+        return living(self.home, marker)
 
     # --- the application ---
 

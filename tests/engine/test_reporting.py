@@ -7,6 +7,7 @@ import pytest
 from trimtab.core.model import facts as f
 from trimtab.core.model.actions import ReportRun
 from trimtab.core.model.forge import ForgeSpec
+from trimtab.core.model.report import FailedTest, StepReport, TestsReport
 from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification, StepSpec
 from trimtab.engine.loop import Order
 from trimtab.engine.reporting import Reporting, commit_status
@@ -69,6 +70,20 @@ def test_others_words_stay_words_in_a_comment() -> None:
     assert lines[-2] == f"| test | ✘ failed | 1.0 s | {quoted} |"
     assert lines[-1] == "| late | ○ waiting |  |  |"
     assert len(comment(run("failed", reason="x" * 100_000), "https://x")) < 2_000
+
+
+def test_a_comment_names_the_tests_that_fail() -> None:
+    failing = (FailedTest("test_cart[`empty`]", "assert 1 == 2"),)
+    report = StepReport(tests=TestsReport(412, 1, 0, 3.0, failing))
+    steps = (
+        StepView("lint", "cached"),
+        StepView("test", "failed", detail="exit code 1", duration_s=1.0, report=report),
+    )
+    seen = RunView("shop", 12, change("a"), "failed", "test failed", 1.0, 2.0, steps=steps)
+    said = comment(seen, "https://x/12")
+    assert "| lint | ✔ cached |" in said
+    assert "| test | ✘ failed | 1.0 s | `exit code 1` `413 tests, 1 failed` |" in said
+    assert "- test: `test_cart['empty']: assert 1 == 2`" in said
 
 
 class Desk:

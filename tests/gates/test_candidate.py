@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from tests.gates.asking import PROGRAM, Answer, Project
 from trimtab.core.model.report import ReportSpec
-from trimtab.gates.load import Counted, Plan, load, percentile
+from trimtab.gates.load import Counted, Plan, _Sender, load, percentile
 from trimtab.gates.load_test import broken
 from trimtab.gates.smoke import at
 from trimtab.reports import read
@@ -234,6 +235,18 @@ def test_a_stall_is_seen_by_all_that_were_due_in_it() -> None:
     slow = sum(latency_ms > 100 for latency_ms in counted.latencies_ms)
     assert slow >= 40, "most of the 60 that were due within the stall waited for it to end"
     assert counted.percentile_ms(0.95) > 500
+
+
+async def test_latency_counts_from_the_moment_at_which_a_request_was_due() -> None:
+    """Also where it was this side that sent it late."""
+    plan = Plan(duration_s=1.0, rate_per_s=1.0)
+    with stalling(0.0, after=0) as url:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            now = time.monotonic()
+            sender = _Sender(client, plan, now - 60.0)
+            await sender.send(now - 50.0)
+    assert sender.counted.percentile_ms(0.5) >= 50_000
+    assert sender.counted.late_ms[0] >= 50_000
 
 
 @pytest.mark.parametrize(("quantile", "value"), [(0.5, 5), (0.95, 10), (0.99, 10), (0.1, 1), (0.11, 2)])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.gates.asking import Project
+from trimtab.gates.secret_scan import _baseline
 
 KEY = "AKIA" + "Q3EGZXMPLW7RJ2NV"
 PASSWORD = "hunter2" + "hunter2"
@@ -65,3 +67,12 @@ def test_what_is_no_text_is_counted_and_what_is_excluded_passed_over(project: Pr
     project.write({"image.png": b"\x89PNG\0\1", "latin.txt": "é".encode("latin-1"), "tests/data/a.py": CODE})
     answer = project.ask("secret-scan", "--exclude", "tests/data/*")
     assert (answer.code, answer.said["passed_over"], answer.said["files"]) == (0, 2, 0)
+
+
+def test_no_secret_is_tried_out_whatever_the_baseline_says(tmp_path: Path) -> None:
+    """`detect-secrets scan` writes so into every baseline; it would send secrets to where they open something."""
+    verifying = "detect_secrets.filters.common.is_ignored_due_to_verification_policies"
+    filters = [{"path": verifying, "min_level": 2}, {"path": "detect_secrets.filters.heuristic.is_lock_file"}]
+    (tmp_path / "b").write_text(json.dumps({"results": {}, "filters_used": filters}))
+    _, configuration = _baseline(tmp_path / "b")
+    assert configuration["filters_used"] == filters[1:]

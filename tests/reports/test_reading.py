@@ -96,6 +96,14 @@ def test_tests_as_their_runners_write_them(name: str, expected: TestsReport, tmp
     assert report_of(tmp_path, "junit", example(name)) == StepReport(tests=expected)
 
 
+def test_a_case_counts_once_whatever_is_in_it(tmp_path: Path) -> None:
+    inside = ('<failure message="a"/><skipped/>', '<skipped/><error message="b"/>', '<failure message="c"/><error/>')
+    cases = "".join(f'<testcase name="t">{each}</testcase>' for each in inside)
+    tests = report_of(tmp_path, "junit", f"<testsuite><failure/>{cases}</testsuite>").tests
+    assert tests is not None
+    assert (tests.total, tests.failed, [each.message for each in tests.failing]) == (3, 3, ["a", "b", "c"])
+
+
 def test_several_files_and_folders_are_one_report(tmp_path: Path) -> None:
     (tmp_path / "junit" / "all" / "in").mkdir(parents=True)
     for place, name in (("all", "pytest.xml"), ("all/in", "jest.xml"), ("", "gotestsum.xml")):

@@ -19,6 +19,7 @@ from trimtab.ports.git_http import GitHttp
 from trimtab.ports.measurements import Measurements
 from trimtab.ports.processes import Processes
 from trimtab.ports.runtime import Runtime
+from trimtab.ports.secrets import SecretStore
 from trimtab.ports.source import Source
 from trimtab.ports.store import Store
 from trimtab.views.board import Board
@@ -40,6 +41,7 @@ class Services:
     git_http: GitHttp
     forges: Forges
     forge_secrets: ForgeSecrets
+    secret_store: SecretStore
     token: str
     url: str
     public_url: str

@@ -18,7 +18,7 @@ from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
-from trimtab.adapters.secrets import FileSecrets
+from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.app.access import GitAccess
 from trimtab.app.folder import SECRETS, STORE
@@ -38,7 +38,8 @@ class Ports:
     processes: SupervisedProcesses
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
-    secrets: FileSecrets
+    secrets: SecretPlaces
+    secret_store: FileSecrets
     reports: LimitedReports
     runtime: ProcessRuntime
     gateway: EnvoyGateway
@@ -68,17 +69,20 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
     processes = open_processes(home)
     store = open_store(database or home / STORE)
     forges, forge_secrets = HttpForges(clock, random.random), FileForgeSecrets(home / SECRETS)
+    source = GitSource(home / "git", access=GitAccess(store, forges, forge_secrets))
+    kept = FileSecrets(home / SECRETS, os.environ)
     return Ports(
         clock=clock,
         store=store,
-        source=GitSource(home / "git", access=GitAccess(store, forges, forge_secrets)),
+        source=source,
         state_repository=GitStateRepository(home / "git"),
         git_http=GitHttpBackend(home / "git"),
         artifacts=FileArtifacts(home / "artifacts"),
         processes=processes,
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=(home,)),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
-        secrets=FileSecrets(home / "secrets", os.environ),
+        secrets=SecretPlaces(kept, SopsSecrets(source, os.environ), vault_of(os.environ)),
+        secret_store=kept,
         reports=LimitedReports(),
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),

@@ -96,6 +96,7 @@ class Trimtab:
             git_http=ports.git_http,
             forges=ports.forges,
             forge_secrets=ports.forge_secrets,
+            secret_store=ports.secret_store,
             token=self._token,
             url=self.url,
             public_url=self.public_url,

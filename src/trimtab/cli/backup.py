@@ -19,15 +19,17 @@ _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @_FILE
 @HOME
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-def backup(file: Path, home: str | None, force: bool, as_json: bool) -> None:
+@click.option("--with-secrets", is_flag=True, help="With the secrets that were set for steps.")
+def backup(file: Path, home: str | None, force: bool, with_secrets: bool, as_json: bool) -> None:
     """Everything of one moment, in one file, while everything goes on: history, repositories, releases, what runs. The
-    API's token is in it, so only you can read the file: keep it as you keep a password."""
+    API's token is in it, so only you can read the file: keep it as you keep a password. The secrets of steps are not,
+    unless you say so."""
     from trimtab.app.backup import backup as write
     from trimtab.core.errors import failure
 
     if file.exists() and not force:
         raise failure("exists", "there is such a file already", "choose another name, or say --force", str(file))
-    made = write(named_home(home) or existing_home(Path.cwd()), file, say)
+    made = write(named_home(home) or existing_home(Path.cwd()), file, say, secrets=with_secrets)
     show(made, lambda _, __: backup_picture(made, "written"), as_json=as_json)
 
 

@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "quarantine": Entry("List releases that were proven worse, or trust one again.", "hold:quarantine"),
     },
     "Keep": {
+        "secrets": Entry("List the secrets that steps can have, set or remove one.", "secrets:secrets"),
         "doctor": Entry("Say what is wrong with this installation, and what to do.", "doctor:doctor"),
         "backup": Entry("Write everything into one file, while everything goes on.", "backup:backup"),
         "restore": Entry("Put a backup back into an empty folder.", "backup:restore"),
@@ -78,6 +79,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "quarantine": {
         "list": Entry("List the releases in quarantine.", "hold:list_quarantine"),
         "lift": Entry("Trust a release again that was proven worse.", "hold:lift"),
+    },
+    "secrets": {
+        "list": Entry("List secrets without their values.", "secrets:list_secrets"),
+        "set": Entry("Set a secret; its value comes from standard input.", "secrets:set_secret"),
+        "remove": Entry("Remove a secret.", "secrets:remove_secret"),
     },
     "rollout": {
         "list": Entry("List the newest rollouts of an environment.", "rollout:list_rollouts"),

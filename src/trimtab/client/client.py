@@ -22,6 +22,7 @@ from trimtab.views.model import (
     ReleaseView,
     RolloutView,
     RunView,
+    SecretView,
     StatusView,
     WebhookView,
 )
@@ -151,6 +152,16 @@ class TrimtabClient:
     def cancel(self, app: str, number: int) -> Accepted:
         """Stop a run that is under way."""
         return self._transport.post(Accepted, _path("apps", app, "runs", number, "cancel"))
+
+    def secrets(self, app: str) -> tuple[SecretView, ...]:
+        """The secrets that steps can have from Trimtab itself, without their values."""
+        return self._transport.get(tuple[SecretView, ...], _path("apps", app, "secrets"))
+
+    def set_secret(self, app: str, name: str, value: str) -> Accepted:
+        return self._transport.put(Accepted, _path("apps", app, "secrets", name), {"value": value})
+
+    def remove_secret(self, app: str, name: str) -> Accepted:
+        return self._transport.delete(Accepted, _path("apps", app, "secrets", name))
 
     def rerun(
         self, app: str, number: int, *, steps: Sequence[str] = (), everything: bool = False, deploy: bool = False

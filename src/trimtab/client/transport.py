@@ -60,6 +60,12 @@ class Transport:
     def post(self, shape: type[T], path: str, body: Mapping[str, Any] | None = None) -> T:
         return self._decoded(shape, self._ask("POST", path, json=body))
 
+    def put(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
+        return self._decoded(shape, self._ask("PUT", path, json=body))
+
+    def delete(self, shape: type[T], path: str) -> T:
+        return self._decoded(shape, self._ask("DELETE", path))
+
     @contextmanager
     def stream(self, path: str, *, silence_s: float | None, params: Params) -> Iterator[Iterator[str]]:
         """The lines of an endless answer (see `lines_of`); `silence_s`: how long nothing may come (None: for ever)."""

@@ -11,6 +11,7 @@ from trimtab.config.configuration import ConfigurationFile
 from trimtab.config.pipeline import Step
 from trimtab.config.previews import Previews, parse_ports
 from trimtab.config.schedules import Schedule
+from trimtab.config.secrets import with_places
 from trimtab.core.model.specification import PreviewsSpec, ReleaseSpec, ScheduleSpec, ServiceSpec, Specification
 
 
@@ -23,7 +24,7 @@ def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specifica
         environments=tuple(
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
-        steps=steps(file.pipeline, gates, _service(file.service)),
+        steps=with_places(steps(file.pipeline, gates, _service(file.service)), file.secrets),
         release=_release(file.release),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,

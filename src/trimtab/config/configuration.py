@@ -12,10 +12,11 @@ from pydantic import BeforeValidator, Field
 from trimtab.config.application import Release, Service
 from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME
 from trimtab.config.environment import Environment
-from trimtab.config.fields import Command, Name
+from trimtab.config.fields import Command, EnvName, Name
 from trimtab.config.pipeline import Step, step
 from trimtab.config.previews import Previews, as_previews
 from trimtab.config.schedules import Schedule
+from trimtab.config.secrets import Secret
 from trimtab.config.setting import Settings, group, required, setting
 from trimtab.core.model.specification import NewerPolicy
 
@@ -32,6 +33,12 @@ class ConfigurationFile(Settings):
         {},
         "Steps that a change must pass before it becomes a release, by name: a command, or a mapping.",
         {"test": "python -m pytest", "lint": {"run": "ruff check", "needs": ["test"]}},
+    )
+    secrets: dict[EnvName, Secret] = setting(
+        {},
+        "Where the secrets come from that steps ask for, by name. Left out: all from Trimtab itself, which was given"
+        " them by `trimtab secrets set` or finds them in its environment.",
+        {"OPENAI_API_KEY": {}, "DB_PASSWORD": {"sops": "secrets.enc.yaml", "key": "db.password"}},
     )
     parallel: int | None = setting(
         None,

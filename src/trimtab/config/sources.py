@@ -18,7 +18,8 @@ from trimtab.config.validation import validate
 from trimtab.core.model.template import TemplateAt
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_ADDRESS = re.compile(r"(https|http|ssh|file)://[^\s]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s]+")
+_ADDRESS = re.compile(r"(https|ssh)://[^\s]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s]+")
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 
 
@@ -29,6 +30,9 @@ def _digest(text: str) -> str:
 
 
 def _address(text: str) -> str:
+    if _PASSWORD.search(text):
+        hint = "give the user that runs Trimtab a key, or a credential helper of Git"
+        raise wrong("config-invalid-value", "has a password, and everybody who reads the file would have it", hint)
     if _ADDRESS.fullmatch(text):
         return text
     hint = "for example `https://git.example.com/team/steps.git`"

@@ -20,6 +20,7 @@ from trimtab.core.model.identity import Digest, run_object
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import InputFile, StepResult, StepSpec, needed_by
 from trimtab.core.model.report import compared, objections
+from trimtab.core.model.secret import SecretSpec
 from trimtab.core.model.step_key import inputs_digest, step_key
 from trimtab.engine.loop import Handler, Order, done
 from trimtab.engine.step_reports import StepReports
@@ -200,7 +201,11 @@ class Steps:
             message = f"it wants secrets ({', '.join(names)}), and a pull request from a fork gets none"
             hint = "leave the step out of pull requests with `if: {pull_request: false}`, or push the branch here"
             raise failure("secret-refused", message, hint, f"pipeline.{action.step.name}.secrets")
-        return await self.secrets.values(action.app, names) if names else {}
+        if not names:
+            return {}
+        places = {spec.name: spec for spec in action.step.secret_places}
+        wanted = [places.get(name) or SecretSpec(name) for name in names]
+        return await self.secrets.values(action.app, action.commit, wanted)
 
     async def keep(self, order: Order) -> Fact:
         action: KeepStep = order.action

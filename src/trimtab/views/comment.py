@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 from trimtab.core.say import duration
 from trimtab.views.model import PreviewView, RunView, StepView
+from trimtab.views.reports import named, said
 
 LONGEST = 500
 """Of a step's detail (characters)."""
+MOST_NAMED = 30
+"""Failing tests and findings."""
 _GLYPHS: Mapping[str, str] = {
     "passed": "✔",
+    "cached": "✔",
+    "left_out": "–",
     "failed": "✘",
     "timed_out": "✘",
     "lost": "✘",
@@ -37,6 +42,9 @@ def comment(run: RunView, url: str) -> str:
         lines += ["", f"No preview yet: {_quoted(run.no_preview)}"]
     if run.steps:
         lines += ["", "| step | | took | |", "|---|---|---|---|", *map(_row, run.steps)]
+    found = [f"- {step.name}: {_quoted(line)}" for step in run.steps for line in named(step.report)]
+    if found:
+        lines += ["", *found[:MOST_NAMED]]
     return "\n".join(lines)
 
 
@@ -52,7 +60,7 @@ def _preview_line(preview: PreviewView) -> str:
 
 def _row(step: StepView) -> str:
     took = duration(step.duration_s) if step.duration_s is not None else ""
-    detail = _quoted(step.detail) if step.detail else ""
+    detail = " ".join(_quoted(text) for text in (step.detail, said(step.report)) if text)
     return f"| {step.name} | {_glyph(step.status)} {step.status.replace('_', ' ')} | {took} | {detail} |"
 
 

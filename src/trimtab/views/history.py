@@ -86,6 +86,16 @@ def _of_pipeline(fact: f.Fact) -> str:
         case f.RunFinished(run=run, outcome=outcome):
             return f"run {run} {outcome}"
         case _:
+            return _of_secrets(fact)
+
+
+def _of_secrets(fact: f.Fact) -> str:
+    match fact:
+        case f.SecretSet(name=name, by=by):
+            return f"secret {name} set by {by}"
+        case f.SecretRemoved(name=name, by=by):
+            return f"secret {name} removed by {by}"
+        case _:
             return ""
 
 

@@ -16,6 +16,16 @@ from trimtab.core.model.strategy import RolloutStep
 
 
 @dataclass(frozen=True, slots=True)
+class SecretView:
+    """A secret that steps can have from Trimtab itself. Nobody is shown its value."""
+
+    name: str
+    place: str
+    set_at: float | None = None
+    """None: that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
     name: str
     status: str

@@ -20,6 +20,7 @@ from trimtab.adapters.git import command
 from trimtab.adapters.git.layout import STATE, repository_names, repository_path
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.status import LIVE_PHASES
+from trimtab.adapters.secrets.files import is_of_steps
 from trimtab.app.backup.archive import TELL_EVERY_BYTES, Writer, files_below
 from trimtab.app.folder import SECRETS
 from trimtab.core.errors import failure
@@ -53,12 +54,13 @@ def nothing_collected(home: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def add_small(writer: Writer, home: Path) -> None:
-    """The token and other secrets, which instances run, what the gateway serves, and how steps and gates ended."""
+def add_small(writer: Writer, home: Path, *, secrets: bool) -> None:
+    """The token and what is shown to forges, which instances run, what the gateway serves, and how steps and gates
+    ended. `secrets`: those of steps, too."""
     if (home / TOKEN).is_file():
         writer.add_bytes(TOKEN, (home / TOKEN).read_bytes())
     for path in files_below(home / SECRETS):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and (secrets or not is_of_steps(path.name)):
             writer.add_bytes(str(path.relative_to(home)), path.read_bytes())
     for folder in (BOOK, GATEWAY):
         for path in files_below(home / folder):

@@ -23,8 +23,8 @@ MARK = "backup.json"
 """Where the folder remembers its last backup."""
 
 
-def backup(home: Path, file: Path, say: Say = lambda _: None) -> BackupView:
-    """Write the backup of the installation in `home`; `say` is told how far it is.
+def backup(home: Path, file: Path, say: Say = lambda _: None, *, secrets: bool = False) -> BackupView:
+    """Write the backup of the installation in `home`; `say` is told how far it is. `secrets`: with those of steps.
 
     The file appears whole or not at all, readable by its owner only: the token is in it. Raises `TrimtabError`
     (`not-found`, `backup-failed`, and what store and Git raise).
@@ -35,7 +35,7 @@ def backup(home: Path, file: Path, say: Say = lambda _: None) -> BackupView:
     except OSError as error:
         raise _failed(error, file) from None
     try:
-        made = _write(home, file, scratch, say)
+        made = _write(home, file, scratch, say, secrets=secrets)
         write_private(home / MARK, json.dumps({"at": made.at, "file": str(file)}))
         return made
     except OSError as error:
@@ -44,14 +44,14 @@ def backup(home: Path, file: Path, say: Say = lambda _: None) -> BackupView:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _write(home: Path, file: Path, scratch: Path, say: Say) -> BackupView:
+def _write(home: Path, file: Path, scratch: Path, say: Say, *, secrets: bool) -> BackupView:
     draft = scratch / "draft"
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
         with contents.nothing_collected(home), snapshot(home) as database:
             head = Head(__version__, database.schema, time.time(), str(home))
             writer = Writer(target, scratch, head)
             names = contents.repositories(home)
-            contents.add_small(writer, home)
+            contents.add_small(writer, home, secrets=secrets)
             asyncio.run(contents.add_repositories(writer, home, scratch, names[:1]))
             say("reading the database")
             database.copy_to(scratch / FILE)

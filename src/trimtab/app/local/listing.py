@@ -12,16 +12,16 @@ from trimtab.adapters.git.working_tree import WorkingTree
 from trimtab.app.local.place import Place
 from trimtab.app.local.reading import configuration, steps_named
 from trimtab.app.local.running import Wishes, actor
-from trimtab.app.local.wiring import LocalPorts, in_the_open, open_local, steps_of
+from trimtab.app.local.wiring import LocalPorts, open_local, pipeline_of
 from trimtab.codec import decode_state
 from trimtab.core.decide.run import RunState
-from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
 from trimtab.core.errors import TrimtabError
-from trimtab.core.model.facts import RunRequested
-from trimtab.core.model.identity import Digest, run_object
+from trimtab.core.model.actions import ReadSpecification
+from trimtab.core.model.facts import RunRequested, SpecificationRead, SpecificationRefused
+from trimtab.core.model.identity import Digest, app_object, run_object
 from trimtab.core.model.paths import matching
-from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, needed_by, with_needs
-from trimtab.core.model.specification import Specification
+from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, needed_by
+from trimtab.engine.loop import Order
 from trimtab.engine.steps import Steps
 
 LOOKED_BACK = 20
@@ -45,24 +45,23 @@ def list_steps(place: Place, wishes: Wishes, say: Callable[[str], None]) -> tupl
     """All steps in the order of their needs. Raises what `run_steps` does."""
     specification = configuration(place.top)
     only = steps_named(specification, wishes.steps)
-    if not wishes.sandbox:
-        specification = in_the_open(specification)
     with place.alone(say):
-        return asyncio.run(_list(place, wishes, specification, only))
+        return asyncio.run(_list(place, wishes, specification.app, only))
 
 
-async def _list(
-    place: Place, wishes: Wishes, specification: Specification, only: tuple[str, ...]
-) -> tuple[Listed, ...]:
+async def _list(place: Place, wishes: Wishes, app: str, only: tuple[str, ...]) -> tuple[Listed, ...]:
     ports = open_local(place, os.environ)
     try:
-        tree = WorkingTree(place.top, place.home / "git", specification.app)
+        tree = WorkingTree(place.top, place.home / "git", app)
         change = await tree.commit(actor(), ports.clock.now(), wishes.branch)
-        steps = in_order(specification.steps)
-        wanted = with_needs(steps, only)
-        left_out = {step.name: why_left_out(step.when, change.branch, False, None, None) for step in steps}
-        left_out |= {step.name: NOT_ASKED_FOR for step in steps if step.name not in wanted}
-        look = _Look(ports, steps_of(ports, place), specification.app, change.commit, steps, left_out)
+        pipeline = pipeline_of(ports, place, sandbox=wishes.sandbox)
+        asked = ReadSpecification(app, change.commit, branch=change.branch, only=only)
+        read = await pipeline.read_specification(Order(asked, app_object(app), "list", 0))
+        if not isinstance(read, SpecificationRead):
+            assert isinstance(read, SpecificationRefused)
+            raise TrimtabError(*read.problems)
+        steps = in_order(read.specification.steps)
+        look = _Look(ports, pipeline.steps, app, change.commit, steps, read.left_out)
         return tuple([await look.at(step, fresh=wishes.fresh) for step in steps])
     finally:
         await ports.close()
@@ -80,13 +79,13 @@ class _Look:
     _earlier: list[RunState] | None = None
 
     async def at(self, step: StepSpec, *, fresh: bool) -> Listed:
-        if why := self.left_out[step.name]:
+        if why := self.left_out.get(step.name):
             return Listed(step.name, "left_out", why)
         if fresh:
             return Listed(step.name, "waiting", "asked for afresh")
         if not step.cached:
             return Listed(step.name, "waiting", why_never(step))
-        runs = [need for need in step.needs if not self.left_out[need] and need not in self.known]
+        runs = [need for need in step.needs if need not in self.left_out and need not in self.known]
         if runs:
             return Listed(step.name, "waiting", f"needs {' and '.join(runs)}, which {_verb(runs)} first")
         layers = self._layers(step.name)

@@ -151,7 +151,7 @@ async def _tidy(ports: LocalPorts, place: Place) -> None:
     keeper = Housekeeper(ports.store, ports.artifacts, ports.processes, ports.source, ports.step_cache, ports.clock)
     with suppress(TrimtabError):
         await keeper.tidy()
-        await asyncio.to_thread(forget, place.home / "git")
+    await asyncio.to_thread(forget, place.home / "git")
 
 
 class _LocalRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.adapters import services
@@ -16,16 +16,17 @@ from trimtab.adapters.git import GitSource
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
-from trimtab.adapters.secrets import FileSecrets
+from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
 from trimtab.adapters.store_sql.opening import open_store
-from trimtab.app.folder import STORE
+from trimtab.app.folder import SECRETS, STORE
 from trimtab.app.gate_programs import gate_programs
 from trimtab.app.inherited import passed_on
 from trimtab.app.local.place import OF_SERVER, Place
 from trimtab.config.loading import load as load_configuration
+from trimtab.core.decide.application import AppState
 from trimtab.core.model.decision import Decision
 from trimtab.core.model.facts import Recorded
-from trimtab.core.model.identity import ObjectId
+from trimtab.core.model.identity import ObjectId, app_of
 from trimtab.core.model.pipeline import StepSpec
 from trimtab.core.model.specification import Specification
 from trimtab.engine.loop import Engine
@@ -48,7 +49,7 @@ class LocalPorts:
     processes: SupervisedProcesses
     workspaces: SandboxedWorkspaces
     step_cache: FileStepCache
-    secrets: FileSecrets
+    secrets: SecretPlaces
 
     async def close(self) -> None:
         await self.processes.close()
@@ -59,27 +60,28 @@ def open_local(
     place: Place, variables: Mapping[str, str], secrets_given: Mapping[str, str] | None = None
 ) -> LocalPorts:
     """`variables`: the environment in which secrets are looked for; `secrets_given`: those that come before."""
-    home = place.home
+    home, source = place.home, GitSource(place.home / "git")
+    own = FileSecrets(place.top / OF_SERVER / SECRETS, variables, secrets_given)
     return LocalPorts(
         clock=SystemClock(),
         store=open_store(home / STORE),
-        source=GitSource(home / "git"),
+        source=source,
         artifacts=FileArtifacts(home / "artifacts"),
         processes=SupervisedProcesses(home / "processes"),
         workspaces=SandboxedWorkspaces(home / "workspaces", hidden=place.hidden),
         step_cache=FileStepCache(home / "cache", os.environ.get("PATH", os.defpath)),
-        secrets=FileSecrets(place.top / OF_SERVER / "secrets", variables, secrets_given),
+        secrets=SecretPlaces(own, SopsSecrets(source, variables), vault_of(variables), frozenset(secrets_given or ())),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Bystander:
-    """An object that is told what it would act on elsewhere, and does nothing here: the application."""
+    """The application: it is told what it would act on elsewhere, and does nothing here."""
 
-    state_type: type[Any] = field(default=dict)
+    state_type: type[Any] = AppState
 
-    def fresh(self, _: ObjectId) -> dict[str, str]:
-        return {}
+    def fresh(self, object_id: ObjectId) -> AppState:
+        return AppState(app_of(object_id))
 
     async def decide(self, state: Any, _facts: tuple[Recorded, ...], _now: float) -> Decision[Any]:
         return Decision(state)
@@ -101,21 +103,24 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
     )
 
 
-def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+def pipeline_of(ports: LocalPorts, place: Place, *, sandbox: bool) -> Pipeline:
     """`sandbox` False: no step is isolated, whatever trimtab.yaml says."""
 
     def compiled(text: str, name: str, files: Files) -> Specification:
         specification = load_configuration(text, name, files)
         return specification if sandbox else in_the_open(specification)
 
-    steps = steps_of(ports, place)
-    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, compiled)
+    return Pipeline(ports.source, ports.artifacts, ports.workspaces, steps_of(ports, place), compiled)
+
+
+def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:
+    """`sandbox`: as for `pipeline_of`."""
     engine = Engine(
         store=ports.store,
         clock=ports.clock,
         traffic=None,
         kinds={"app": _Bystander(), "run": Runs(ports.processes, os.cpu_count() or 1), "turn": Turns()},
-        handlers=pipeline.handlers(),
+        handlers=pipeline_of(ports, place, sandbox=sandbox).handlers(),
         owner=f"local-{os.getpid()}-{secrets.token_hex(3)}",
     )
     ports.processes.on_change(lambda name: engine.wake(f"run/{'/'.join(name.split('/')[1:3])}"))

@@ -188,6 +188,20 @@ class RerunRequested(Fact):
     schedule: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SecretSet(Fact):
+    """A person set a secret. Its value is in no fact."""
+
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRemoved(Fact):
+    name: str
+    by: str
+
+
 # --- the run -------------------------------------------------------------------------------------------------------
 
 

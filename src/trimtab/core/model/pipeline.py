@@ -8,6 +8,7 @@ from typing import Literal
 
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.report import ReportSpec, StepReport
+from trimtab.core.model.secret import SecretSpec
 
 PendingPolicy = Literal["queue", "latest", "cancel"]
 """What becomes of a step that meets another one of its concurrency group.
@@ -97,6 +98,8 @@ class StepSpec:
     cached: bool = True
     """Whether what it gave once stands for what it would give again."""
     secrets: tuple[str, ...] = ()
+    secret_places: tuple[SecretSpec, ...] = ()
+    """Of those secrets that are not among Trimtab's own."""
     services: tuple[ServiceBesideSpec, ...] = ()
     concurrency: ConcurrencySpec | None = None
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)

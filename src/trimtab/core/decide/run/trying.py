@@ -18,6 +18,7 @@ INFRASTRUCTURE = (
     "workspace-io",
     "step-cache-io",
     "outputs-missing",
+    "secret-store-unreachable",
     "log-disk-full",
     "report-io",
     "template-unreachable",
