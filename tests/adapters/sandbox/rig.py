@@ -80,6 +80,7 @@ class Rig:
         (self.layer / "folder" / "inner").write_text("from the layer")
         self.workspaces = SandboxedWorkspaces(self.home / "workspaces", (self.home, self.outside))
         self.processes = SupervisedProcesses(self.home / "processes")
+        self._left_before = self.groups_left()
 
     async def begin(self) -> None:
         await self.start(NEIGHBOUR, "open('work', 'w').write('mine'); print('ready', flush=True); time.sleep(600)")
@@ -108,7 +109,7 @@ class Rig:
     async def check(self) -> None:
         """Nothing of it is left, and all else is as it was."""
         await until(lambda: set(self.survivors()) <= set(self.survivors(NEIGHBOUR)), "a process of its is left")
-        await until(lambda: not self.groups_left(), "a control group is left")
+        await until(lambda: self.groups_left() <= self._left_before, "a control group is left")
         assert self._world() == self._before
         assert (await self.processes.status(NEIGHBOUR)).phase == "running"  # type: ignore[union-attr]
 
@@ -122,12 +123,12 @@ class Rig:
         """Processes of steps that were begun here (of this one only), wherever they went."""
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_ours(pid, name)]
 
-    def groups_left(self) -> list[str]:
-        """Control groups whose supervisor is not there any more."""
-        found = []
+    def groups_left(self) -> set[str]:
+        """Control groups of this machine whose supervisor is not there any more."""
+        found = set()
         for top in Path("/sys/fs/cgroup").glob("*"):
             for group in top.glob("**/trimtab-*") if top.is_dir() else ():
-                found += [] if Path("/proc", group.name.removeprefix("trimtab-")).exists() else [str(group)]
+                found |= set() if Path("/proc", group.name.removeprefix("trimtab-")).exists() else {str(group)}
         return found
 
     def _spec(self, name: str, opened: Opened, script: str, limits: Limits) -> ProcessSpec:

@@ -85,9 +85,10 @@ class Group:
         return ""
 
     def remove(self) -> None:
-        """What was in it has ended; the kernel may take a moment to notice. A group that we are in ourselves is removed
-        by the next one who makes a group."""
-        for folder in set(self._folders.values()) - self._settled:
+        """What was in it has ended; the kernel may take a moment to notice."""
+        for folder in self._settled:
+            _leave(folder)
+        for folder in set(self._folders.values()):
             give_up_at = time.monotonic() + _REMOVAL_S
             while not _remove(folder) and time.monotonic() < give_up_at:
                 time.sleep(0.005)
@@ -133,6 +134,24 @@ def settle() -> Homes:
             continue
         settled[limit] = version, folder
     return settled
+
+
+def unsettle(settled: Homes) -> None:
+    """Undo `settle`: there was nothing to do."""
+    for folder in {folder for _, folder in settled.values()}:
+        _leave(folder)
+        _remove(folder)
+
+
+def _leave(folder: str) -> None:
+    """Go from a group of our own to the one above it, or as far up as processes may be."""
+    while os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+        try:
+            _write(f"{folder}/cgroup.procs", str(os.getpid()))
+        except OSError:
+            continue
+        return
 
 
 def homes(wanted: tuple[str, ...]) -> Homes:

@@ -72,6 +72,7 @@ def _wait_for_task(controller: _socket.socket, ours: _socket.socket) -> None:
     settled = cgroup.settle()
     folder, descriptors = _receive(ours)
     if not folder:
+        cgroup.unsettle(settled)
         return
     ours.close()
     try:
