@@ -23,7 +23,16 @@ from trimtab.core.model.facts import (
     WeightLost,
     WeightVerified,
 )
-from trimtab.core.model.identity import ArmId, Digest, EnvironmentId, ObjectId, kind_of, parse_environment
+from trimtab.core.model.identity import (
+    BASELINE,
+    ArmId,
+    Digest,
+    EnvironmentId,
+    ObjectId,
+    arm,
+    kind_of,
+    parse_environment,
+)
 from trimtab.core.model.strategy import RolloutStep, Segment
 from trimtab.core.model.traffic import Share
 from trimtab.ports.clock import Clock
@@ -76,7 +85,8 @@ class StepBook:
     """By step: when its share was truly in force, as far as anybody looked."""
     claimed_at: float = 0.0
     worse_stable: bool = False
-    """Whether requests to the stable release failed meanwhile: then nobody can say that the candidate is worse."""
+    """Whether requests to the stable release, or to fresh instances of it, failed meanwhile: then nobody can say that the
+    candidate is worse."""
 
 
 class Sight:
@@ -238,7 +248,8 @@ class Sight:
         state = self._routed(environment)
         if state is not None:
             book = self.books[state.id]
-            book.worse_stable |= bool(failures.get(state.stable or ""))
+            stable = state.stable or ""
+            book.worse_stable |= bool(failures.get(stable) or failures.get(arm(stable, BASELINE)))
             if self._holds(state):
                 book.held[state.step] += requests.get(state.release, 0)
 
