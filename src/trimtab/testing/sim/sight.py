@@ -85,8 +85,8 @@ class StepBook:
     """By step: when its share was truly in force, as far as anybody looked."""
     claimed_at: float = 0.0
     worse_stable: bool = False
-    """Whether requests to the stable release, or to fresh instances of it, failed meanwhile: then nobody can say that the
-    candidate is worse."""
+    """Whether requests to the stable release, or to fresh instances of it, failed meanwhile: then nobody can say that
+    the candidate is worse."""
 
 
 class Sight:
