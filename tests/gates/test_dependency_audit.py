@@ -126,6 +126,7 @@ def test_nothing_to_look_up_does_not_pass(files: dict[str, str], code: str, proj
     assert (answer.code, answer.problems) == (2, [code])
 
 
+@pytest.mark.slow  # it needs the world outside
 def test_the_real_service_knows_an_old_vulnerability(project: Project) -> None:
     answer = project.write(REQUIREMENTS).ask("dependency-audit")
     if answer.code == 75:
