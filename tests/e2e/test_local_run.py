@@ -56,7 +56,7 @@ def test_a_failure_is_shown_again_at_the_end_with_where_its_log_is(laptop: Lapto
     assert "line 1\n" in first
     repeated = re.findall(r"^  line (\d+)$", last, re.MULTILINE)
     assert repeated == [str(number) for number in range(11, 31)]
-    log = re.search(r"all of it: (\S+)", last)
+    log = re.search(r"all of it:\s+(\S+)", last)
     assert log is not None
     assert Path(log[1]).read_text().splitlines() == [f"line {number}" for number in range(1, 31)]
     assert "– after  skipped" in done.stdout

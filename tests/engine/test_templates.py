@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     world = World(tmp_path)
     world.register()
     world.start()
+    # What compiles waits in its thread for files that the loop reads.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     yield world
     await world.stop()
 

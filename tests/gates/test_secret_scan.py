@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_secrets_are_named_by_place_and_kind_and_never_by_their_value(project: P
 
 def test_what_is_in_the_baseline_is_known_and_what_is_new_is_found(project: Project) -> None:
     project.write({"a.py": CODE})
-    scan = ["detect-secrets", "scan", "--all-files"]
+    scan = [str(Path(sys.executable).with_name("detect-secrets")), "scan", "--all-files"]
     made = subprocess.run(scan, cwd=project.folder, capture_output=True, check=True)
     project.write({".secrets.baseline": made.stdout})
     assert project.ask("secret-scan").code == 0

@@ -20,5 +20,5 @@ def lines(picture: RenderableType, width: int) -> list[str]:
         legacy_windows=False,
     )
     with console.capture() as drawn:
-        console.print(picture)
+        console.print(picture, crop=False)
     return [line.rstrip() for line in drawn.get().splitlines()]

@@ -67,7 +67,9 @@ def failure_picture(step: StepView, tail: Sequence[str], log: Path | None) -> Re
     """How a failed step ended: its last lines, and the file with all of them."""
     parts: list[RenderableType] = [Text(""), step_line(step)]
     parts += [Padding(Text("\n".join(tail)), (0, 0, 0, 2))] if tail else []
-    parts += [Text(f"  all of it: {log}", style=DIM)] if log is not None else []
+    # In one piece: a path that is broken over two lines cannot be copied.
+    whole = Text(f"  all of it: {log}", style=DIM, no_wrap=True, overflow="ignore")
+    parts += [whole] if log is not None else []
     return Group(*parts)
 
 
