@@ -37,6 +37,7 @@ from trimtab.adapters.store_sql.opening import open_store
 from trimtab.config import load
 from trimtab.core.model.facts import PullRequest, Recorded, RunFinished, RunRequested
 from trimtab.core.model.identity import run_object
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Applications, Runs, Turns
 from trimtab.engine.pipeline import Pipeline
@@ -84,13 +85,12 @@ class Installation:
         self.processes = SupervisedProcesses(folder / "processes")
         workspaces = SandboxedWorkspaces(folder / "workspaces", hidden=(folder,))
         steps = Steps(
-            source=self.source,
+            checkouts=Checkouts(self.source, folder / "runs"),
             processes=self.processes,
             workspaces=workspaces,
             cache=FileStepCache(folder / "cache", os.environ["PATH"]),
             secrets=MemorySecrets(),
             reports=StepReports(workspaces, LimitedReports()),
-            folder=folder / "runs",
             env={"PATH": os.environ["PATH"]},
             earlier=EarlierRuns(self.store),
         )

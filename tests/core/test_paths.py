@@ -68,33 +68,34 @@ def test_a_long_chain_needs_no_deep_stack() -> None:
     assert in_order(chain)[0].name == "s4999"
 
 
+ENV = {"TRIMTAB_APP": "shop", "TRIMTAB_STEP": "test", "PATH": "/bin"}
 FILES = (InputFile("a.py", "644", "1"), InputFile("prompts/p.txt", "644", "2"))
 
 
 def test_a_key_changes_with_everything_that_the_step_sees_and_with_nothing_else() -> None:
     step = StepSpec("test", "pytest", inputs=("a.py",))
     inputs = inputs_digest(FILES, step.inputs)
-    key = step_key(step, inputs, (), "linux")
+    key = step_key(step, ENV, inputs, (), "linux")
     changed = (InputFile("a.py", "644", "1"), InputFile("prompts/p.txt", "644", "other"))
     assert inputs_digest(changed, step.inputs) == inputs
     assert inputs_digest((InputFile("a.py", "755", "1"), FILES[1]), step.inputs) != inputs
     assert inputs_digest(changed, ()) != inputs_digest(FILES, ())
     others = {
-        step_key(StepSpec("test", "pytest -x", inputs=("a.py",)), inputs, (), "linux"),
-        step_key(StepSpec("test", "pytest", env={"A": "1"}), inputs, (), "linux"),
-        step_key(StepSpec("test", "pytest", outputs=("x",)), inputs, (), "linux"),
-        step_key(step, inputs, ("sha256:1",), "linux"),
-        step_key(step, inputs, (), "another"),
+        step_key(StepSpec("test", "pytest -x", inputs=("a.py",)), ENV, inputs, (), "linux"),
+        step_key(step, {**ENV, "A": "1"}, inputs, (), "linux"),
+        step_key(StepSpec("test", "pytest", outputs=("x",)), ENV, inputs, (), "linux"),
+        step_key(step, ENV, inputs, ("sha256:1",), "linux"),
+        step_key(step, ENV, inputs, (), "another"),
     }
     reported = StepSpec("test", "pytest", inputs=("a.py",), reports=(ReportSpec("junit", ("r.xml",)),))
     gate = StepSpec("test", "pytest", inputs=("a.py",), gate="lint")
-    others |= {step_key(reported, inputs, (), "linux"), step_key(gate, inputs, (), "linux", "trimtab=1")}
-    others.add(step_key(gate, inputs, (), "linux", "trimtab=2"))
+    others |= {step_key(reported, ENV, inputs, (), "linux"), step_key(gate, ENV, inputs, (), "linux", "trimtab=1")}
+    others.add(step_key(gate, ENV, inputs, (), "linux", "trimtab=2"))
     assert key not in others
     assert len(others) == 8
     held = replace(reported, reports=(ReportSpec("junit", ("r.xml",), required=True),))
-    assert step_key(held, inputs, (), "linux") == step_key(reported, inputs, (), "linux"), (
+    assert step_key(held, ENV, inputs, (), "linux") == step_key(reported, ENV, inputs, (), "linux"), (
         "what is taken is judged anew"
     )
-    assert step_key(step, inputs, (), "linux", "trimtab=1") == key, "only gates are ours"
-    assert step_key(StepSpec("renamed", "pytest", timeout_s=9.0), inputs, (), "linux") == key
+    assert step_key(step, ENV, inputs, (), "linux", "trimtab=1") == key, "only gates are ours"
+    assert step_key(StepSpec("renamed", "pytest", timeout_s=9.0), ENV, inputs, (), "linux") == key

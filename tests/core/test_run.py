@@ -316,6 +316,14 @@ def test_a_retry_waits_as_long_as_it_says() -> None:
     assert "step:test:2" in play.todo
 
 
+@pytest.mark.parametrize(("code", "outcome"), [("outputs-missing", "lost"), ("part-empty", "failed")])
+def test_a_release_that_could_not_be_cut_says_whose_fault_it_is(code: str, outcome: str) -> None:
+    play = Play(())
+    play.begin()
+    play.see(f.ActionFailed("release", "CutRelease", Problem(code, "it is not there")))
+    assert play.finish[0].outcome == outcome
+
+
 # --- pull requests ---------------------------------------------------------------------------------------------------
 
 

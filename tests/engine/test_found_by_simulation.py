@@ -11,6 +11,7 @@ from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import StartStep
 from trimtab.core.model.desired import desired_path, render_desired
 from trimtab.core.model.specification import StepSpec
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.loop import Order
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import Steps
@@ -38,13 +39,12 @@ async def test_what_git_says_is_not_refused_because_the_release_cannot_be_read_f
 
 def steps(world: World, folder: Path) -> Steps:
     return Steps(
-        source=world.source,
+        checkouts=Checkouts(world.source, folder),
         processes=world.processes,
         workspaces=world.workspaces,
         cache=world.step_cache,
         secrets=world.secrets,
         reports=StepReports(world.workspaces, MemoryReports()),
-        folder=folder,
         env={},
         earlier=lambda *_: {},
     )

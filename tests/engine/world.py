@@ -14,6 +14,7 @@ from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorde
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine
@@ -162,13 +163,12 @@ class World:
 
     def engine(self, store: Any, owner: str, lead: Lead | None = None) -> Engine:
         steps = Steps(
-            source=self.source,
+            checkouts=Checkouts(self.source, self.folder / "runs"),
             processes=self.processes,
             workspaces=self.workspaces,
             cache=self.step_cache,
             secrets=self.secrets,
             reports=StepReports(self.workspaces, MemoryReports()),
-            folder=self.folder / "runs",
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),
         )

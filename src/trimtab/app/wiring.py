@@ -14,6 +14,7 @@ from trimtab.app.inherited import passed_on
 from trimtab.app.ports import Ports
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.model.strategy import GateSpec
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
@@ -63,13 +64,12 @@ def wire(
 
 def _steps(ports: Ports, home: Path) -> Steps:
     return Steps(
-        source=ports.source,
+        checkouts=Checkouts(ports.source, home / "runs"),
         processes=ports.processes,
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
         reports=StepReports(ports.workspaces, ports.reports),
-        folder=home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
         command=services.command,

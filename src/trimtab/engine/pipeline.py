@@ -17,7 +17,7 @@ from trimtab.core.model.pipeline import in_order, with_needs
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.template import TemplateAt
 from trimtab.engine.loop import Handler, Order
-from trimtab.engine.steps import Steps
+from trimtab.engine.steps import Steps, release_workspace
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.source import Source
 from trimtab.ports.workspaces import Isolation, Workspaces
@@ -106,11 +106,11 @@ class Pipeline:
     async def cut_release(self, order: Order) -> Fact:
         """From the commit's files and what all steps have made of them."""
         action: CutRelease = order.action
-        commit, name = action.change.commit, f"release/{action.app}/{action.run}"
-        source = await self.steps.checkout(action.app, action.run, commit)
+        commit, name = action.change.commit, release_workspace(action.app, action.run)
+        source = await self.steps.checkouts.make(action.app, action.run, commit)
         made = [await self.steps.cache.folder(tree) for tree in action.layers]
         opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
-        tracked = [file.path for file in await self.source.files(action.app, commit)]
+        tracked = [file.path for file in await self.steps.checkouts.files(action.app, commit)]
         # When the pipeline runs and who looks at pull requests makes no other release.
         plain = replace(action.specification, previews=None, schedules=())
         manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)

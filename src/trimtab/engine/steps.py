@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeVar
 
 from trimtab.codec import decode_state
 from trimtab.core.decide.run import RunState
@@ -17,29 +13,28 @@ from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import Action, CancelSteps, CleanWorkspace, KeepStep, LookUpSteps, StartStep
 from trimtab.core.model.facts import Fact, StepKept, StepsLookedUp, StepStarted, StepTaken
 from trimtab.core.model.identity import Digest, run_object
-from trimtab.core.model.paths import matching
-from trimtab.core.model.pipeline import InputFile, StepResult, StepSpec, needed_by
+from trimtab.core.model.pipeline import StepResult, StepSpec, layers_of, needed_by
 from trimtab.core.model.report import compared, objections
 from trimtab.core.model.secret import SecretSpec
-from trimtab.core.model.step_key import inputs_digest, step_key
+from trimtab.core.model.step_key import step_key
+from trimtab.engine.checkouts import Checkouts, token
 from trimtab.engine.loop import Handler, Order, done
 from trimtab.engine.step_reports import StepReports
 from trimtab.ports.processes import Limits, Processes, ProcessSpec
 from trimtab.ports.secrets import Secrets
-from trimtab.ports.source import Source
 from trimtab.ports.step_cache import StepCache
 from trimtab.ports.store import Store
 from trimtab.ports.workspaces import Isolation, Workspaces
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-_COMMITS_REMEMBERED = 8
 
 
 def step_process(app: str, run: int, step: str, attempt: int) -> str:
     """The name of a step's supervised process."""
     return f"step/{app}/{run}/{step}/{attempt}"
+
+
+def release_workspace(app: str, run: int) -> str:
+    """The name of the workspace that a run's release is cut from."""
+    return f"release/{app}/{run}"
 
 
 def shell(step: StepSpec) -> tuple[str, ...]:
@@ -77,22 +72,19 @@ class EarlierRuns:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The actions of steps. Their inputs are made once for each run, in `folder`; their workspaces are their own."""
+    """The actions of steps. Their inputs are made once for each run (`checkouts`); their workspaces are their own."""
 
-    source: Source
+    checkouts: Checkouts
     processes: Processes
     workspaces: Workspaces
     cache: StepCache
     secrets: Secrets
     reports: StepReports
-    folder: Path
     env: Mapping[str, str]
     """What every step's environment starts with."""
     earlier: Callable[[str, int], Mapping[str, StepResult]]
     command: Callable[[StepSpec], tuple[str, ...]] = shell
     gates: GatePrograms = GatePrograms()
-    _files: dict[tuple[str, str], tuple[InputFile, ...]] = field(default_factory=dict)
-    _inputs: dict[tuple[str, str, tuple[str, ...]], Digest] = field(default_factory=dict)
 
     def handlers(self) -> Mapping[type[Action], Handler]:
         return {
@@ -113,7 +105,7 @@ class Steps:
         for step in action.steps:
             if step.name in action.fresh or any(need not in taken for need in step.needs):
                 continue
-            layers = _layers(needed_by(action.steps, step.name), taken)
+            layers = layers_of(taken[name].outputs for name in needed_by(action.steps, step.name))
             result = before.get(step.name)
             if result is not None and result.outputs is not None and not await self.cache.has(result.outputs):
                 result = None
@@ -131,17 +123,9 @@ class Steps:
 
     async def key(self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest]) -> Digest:
         """What the step's outcome is known by in the cache. Raises `TrimtabError` (`tool-missing`)."""
-        wanted = (app, commit, step.inputs)
-        if wanted not in self._inputs:
-            inputs = inputs_digest(await self._files_of(app, commit), step.inputs)
-            _remember(self._inputs, wanted, inputs, _COMMITS_REMEMBERED * 64)
+        inputs = await self.checkouts.digest(app, commit, step.inputs)
         toolchain = await self.cache.toolchain(step.tools)
-        return step_key(step, self._inputs[wanted], layers, toolchain, self.gates.version)
-
-    async def _files_of(self, app: str, commit: str) -> tuple[InputFile, ...]:
-        if (app, commit) not in self._files:
-            _remember(self._files, (app, commit), await self.source.files(app, commit), _COMMITS_REMEMBERED)
-        return self._files[app, commit]
+        return step_key(step, self._environment(app, step), inputs, layers, toolchain, self.gates.version)
 
     # --- a step from its start to its outputs ---
 
@@ -160,7 +144,10 @@ class Steps:
 
     async def _start(self, action: StartStep, name: str) -> None:
         step = action.step
-        layers = [await self._inputs_folder(action), *[await self.cache.folder(tree) for tree in action.layers]]
+        if not action.trusted:
+            _refuse_what_is_not_for_strangers(step)
+        inputs = await self.checkouts.make(action.app, action.run, action.commit, step.inputs)
+        layers = [inputs, *[await self.cache.folder(tree) for tree in action.layers]]
         read = (*step.sandbox.read, *self.gates.read) if step.gate else step.sandbox.read
         isolation = Isolation(step.sandbox.on, step.sandbox.network, read)
         opened = await self.workspaces.open(name, layers, isolation)
@@ -170,7 +157,7 @@ class Steps:
                 name=name,
                 argv=(*opened.argv, *self.command(step)),
                 cwd=opened.cwd,
-                env=self._env(action),
+                env=self._variables(action),
                 timeout_s=step.timeout_s,
                 secrets=await self._secrets(action),
                 limits=Limits(
@@ -185,22 +172,21 @@ class Steps:
             )
         )
 
-    def _env(self, action: StartStep) -> dict[str, str]:
-        """A step whose outcome is kept for other commits does not get to know which one it is."""
-        about = {"TRIMTAB_APP": action.app, "TRIMTAB_STEP": action.step.name}
-        if not action.scopes:
-            about |= {"TRIMTAB_RUN": str(action.run), "TRIMTAB_COMMIT": action.commit}
-            if action.schedule:
-                about["TRIMTAB_SCHEDULE"] = action.schedule
-        gates = self.gates.env if action.step.gate else {}
-        return {**self.env, **about, **gates, **action.step.env}
+    def _environment(self, app: str, step: StepSpec) -> dict[str, str]:
+        """What every run of the step has in common. One whose outcome is kept for other commits gets no more: it does
+        not get to know which one it is."""
+        gates = self.gates.env if step.gate else {}
+        return {**self.env, "TRIMTAB_APP": app, "TRIMTAB_STEP": step.name, **gates, **step.env}
+
+    def _variables(self, action: StartStep) -> dict[str, str]:
+        known = self._environment(action.app, action.step)
+        if action.scopes:
+            return known
+        schedule = {"TRIMTAB_SCHEDULE": action.schedule} if action.schedule else {}
+        return {"TRIMTAB_RUN": str(action.run), "TRIMTAB_COMMIT": action.commit, **schedule, **known}
 
     async def _secrets(self, action: StartStep) -> dict[str, str]:
         names = action.step.secrets
-        if names and not action.trusted:
-            message = f"it wants secrets ({', '.join(names)}), and a pull request from a fork gets none"
-            hint = "leave the step out of pull requests with `if: {pull_request: false}`, or push the branch here"
-            raise failure("secret-refused", message, hint, f"pipeline.{action.step.name}.secrets")
         if not names:
             return {}
         places = {spec.name: spec for spec in action.step.secret_places}
@@ -210,9 +196,10 @@ class Steps:
     async def keep(self, order: Order) -> Fact:
         action: KeepStep = order.action
         outputs: Digest | None = None
-        report = await self.reports.of(action, self._folder(action.app, action.run) / _token("reports", action.process))
+        folder = self.checkouts.of_run(action.app, action.run)
+        report = await self.reports.of(action, folder / token("reports", action.process))
         if action.passed and action.step.outputs:
-            collected = self._folder(action.app, action.run) / f"outputs-{_token(action.process)}"
+            collected = folder / token("outputs", action.process)
             await asyncio.to_thread(shutil.rmtree, collected, ignore_errors=True)
             await self.workspaces.collect(action.process, action.step.outputs, collected)
             outputs = await self.cache.put(collected)
@@ -232,53 +219,9 @@ class Steps:
         action: CleanWorkspace = order.action
         for step in await self.processes.list(f"step/{action.app}/{action.run}/"):
             await self.workspaces.close(step.name)
-        await asyncio.to_thread(shutil.rmtree, self._folder(action.app, action.run), ignore_errors=True)
+        await self.workspaces.close(release_workspace(action.app, action.run))
+        await asyncio.to_thread(shutil.rmtree, self.checkouts.of_run(action.app, action.run), ignore_errors=True)
         return done(order)
-
-    # --- the commit's files ---
-
-    async def checkout(self, app: str, run: int, commit: str) -> Path:
-        """A folder with all files of the commit, for this run; nobody may change it."""
-        return await self._whole(
-            self._folder(app, run) / "source", lambda half: self.source.checkout(app, commit, half)
-        )
-
-    async def _inputs_folder(self, action: StartStep) -> Path:
-        """A folder with those files that the step sees."""
-        source = await self.checkout(action.app, action.run, action.commit)
-        patterns = action.step.inputs
-        if not patterns:
-            return source
-        paths = matching([file.path for file in await self._files_of(action.app, action.commit)], patterns)
-
-        async def link(half: Path) -> None:
-            await asyncio.to_thread(_link, source, paths, half)
-
-        return await self._whole(source.with_name(f"inputs-{_token(*patterns)}"), link)
-
-    async def _whole(self, folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
-        """The folder, made if it is not there: whole, or not at all."""
-        if folder.exists():
-            return folder
-        half = folder.with_name(f"{folder.name}.new")
-        try:
-            await asyncio.to_thread(half.parent.mkdir, parents=True, exist_ok=True)
-            await make(half)
-            half.rename(folder)
-        except OSError as error:
-            await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
-            if not folder.exists():
-                hint = "see that the disk has space; if this controller was paused for long, nothing is wrong"
-                raise failure("workspace-io", f"it could not be made: {error.strerror}", hint, str(folder)) from None
-        return folder
-
-    def _folder(self, app: str, run: int) -> Path:
-        return self.folder / app / str(run)
-
-
-def _layers(names: Sequence[str], taken: Mapping[str, StepResult]) -> tuple[Digest, ...]:
-    found = (taken[name].outputs for name in names)
-    return tuple(dict.fromkeys(outputs for outputs in found if outputs is not None))
 
 
 def _as_judged_now(result: StepResult | None, step: StepSpec, coverage_pct: float | None) -> StepResult | None:
@@ -289,20 +232,15 @@ def _as_judged_now(result: StepResult | None, step: StepSpec, coverage_pct: floa
     return None if report is None or objections(step.reports, report) else replace(result, report=report)
 
 
-def _link(source: Path, paths: Sequence[str], into: Path) -> None:
-    """Another name for each of these files: nobody changes what is in a layer."""
-    into.mkdir()
-    for path in paths:
-        target = into / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(source / path, target, follow_symlinks=False)
-
-
-def _token(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
-
-
-def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
-    memory[key] = value
-    while len(memory) > most:
-        del memory[next(iter(memory))]
+def _refuse_what_is_not_for_strangers(step: StepSpec) -> None:
+    """Whoever may open a pull request from a fork writes its trimtab.yaml: it opens no door. Raises `TrimtabError`."""
+    wishes = {
+        f"secrets ({', '.join(step.secrets)})": bool(step.secrets),
+        "to run without a sandbox": not step.sandbox.on,
+        f"to read {', '.join(step.sandbox.read)}": bool(step.sandbox.read),
+    }
+    asked = [wish for wish, is_asked in wishes.items() if is_asked]
+    if asked:
+        message = f"it wants {' and '.join(asked)}, which a pull request from a fork does not get"
+        hint = "leave the step out of pull requests with `if: {pull_request: false}`, or push the branch here"
+        raise failure("fork-refused", message, hint, f"pipeline.{step.name}")

@@ -20,7 +20,7 @@ from trimtab.core.model.actions import ReadSpecification
 from trimtab.core.model.facts import RunRequested, SpecificationRead, SpecificationRefused
 from trimtab.core.model.identity import Digest, app_object, run_object
 from trimtab.core.model.paths import matching
-from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, needed_by
+from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, layers_of, needed_by
 from trimtab.engine.loop import Order
 from trimtab.engine.steps import Steps
 
@@ -100,8 +100,7 @@ class _Look:
         return Listed(step.name, "waiting", await self._what_changed(step, layers))
 
     def _layers(self, name: str) -> tuple[Digest, ...]:
-        found = (self.known[need].outputs for need in needed_by(self.all, name) if need in self.known)
-        return tuple(dict.fromkeys(outputs for outputs in found if outputs is not None))
+        return layers_of(self.known[need].outputs for need in needed_by(self.all, name) if need in self.known)
 
     async def _what_changed(self, step: StepSpec, layers: tuple[Digest, ...]) -> str:
         earlier = next((run for run in self._runs() if _passed(run, step.name)), None)
@@ -120,7 +119,8 @@ class _Look:
         if not said and layers != _layers_of(earlier, step.name):
             said.append("the outputs of what it needs have changed")
         if not said:
-            said.append(f"another version of {' or '.join((*step.tools, 'the system'))}, or it is gone from the cache")
+            tools = " or ".join((*step.tools, "the system"))
+            said.append(f"another version of {tools}, another environment, or it is gone from the cache")
         return f"since run {earlier.number}: {'; '.join(said)}"
 
     def _runs(self) -> list[RunState]:
@@ -157,8 +157,7 @@ def _passed(run: RunState, name: str) -> bool:
 def _layers_of(run: RunState, name: str) -> tuple[Digest, ...]:
     assert run.specification is not None
     steps = in_order(run.specification.steps)
-    found = (run.steps[need].outputs for need in needed_by(steps, name))
-    return tuple(dict.fromkeys(outputs for outputs in found if outputs is not None))
+    return layers_of(run.steps[need].outputs for need in needed_by(steps, name))
 
 
 def _settings_changed(before: StepSpec, now: StepSpec) -> Iterator[str]:

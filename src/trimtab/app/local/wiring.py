@@ -29,6 +29,7 @@ from trimtab.core.model.facts import Recorded
 from trimtab.core.model.identity import ObjectId, app_of
 from trimtab.core.model.pipeline import StepSpec
 from trimtab.core.model.specification import Specification
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.loop import Engine
 from trimtab.engine.observe import Runs, Turns
 from trimtab.engine.pipeline import Files, Pipeline
@@ -89,13 +90,12 @@ class _Bystander:
 
 def steps_of(ports: LocalPorts, place: Place) -> Steps:
     return Steps(
-        source=ports.source,
+        checkouts=Checkouts(ports.source, place.home / "runs"),
         processes=ports.processes,
         workspaces=ports.workspaces,
         cache=ports.step_cache,
         secrets=ports.secrets,
         reports=StepReports(ports.workspaces, LimitedReports()),
-        folder=place.home / "runs",
         env={**passed_on(), "CI": "true"},
         earlier=EarlierRuns(ports.store),
         gates=gate_programs(),

@@ -132,6 +132,11 @@ class InputFile:
     content: str
 
 
+def layers_of(outputs: Iterable[Digest | None]) -> tuple[Digest, ...]:
+    """What a step works on beside the commit's files: the trees of others' outputs in their order, each once."""
+    return tuple(dict.fromkeys(tree for tree in outputs if tree is not None))
+
+
 def in_order(steps: Iterable[StepSpec]) -> tuple[StepSpec, ...]:
     """The steps, each after those that it needs, otherwise in their order. Circles are none (`config` refuses them)."""
     by_name = {step.name: step for step in steps}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.paths import matching
@@ -21,16 +21,25 @@ def inputs_digest(files: Sequence[InputFile], patterns: Sequence[str]) -> Digest
     )
 
 
-def step_key(step: StepSpec, inputs: Digest, layers: Sequence[Digest], toolchain: str, gates: str = "") -> Digest:
-    """The key of all that the step can see, and of nothing else: not of its name, and not of the values of secrets.
+def step_key(
+    step: StepSpec,
+    environment: Mapping[str, str],
+    inputs: Digest,
+    layers: Sequence[Digest],
+    toolchain: str,
+    gates: str = "",
+) -> Digest:
+    """The key of all that the step can see, and of nothing else: not of the values of secrets, and not of how long it
+    may take.
 
-    `inputs`: see `inputs_digest`. `layers`: the outputs that it works on. `toolchain`: what the machine and the
-    versions of the step's tools are known by. `gates`: what Trimtab's own gates are known by, for a step that runs one.
+    `environment`: all its variables. `inputs`: see `inputs_digest`. `layers`: the outputs that it works on.
+    `toolchain`: what the machine and the versions of the step's tools are known by. `gates`: what Trimtab's own gates
+    are known by, for a step that runs one.
     """
     parts = {
         "schema": SCHEMA,
         "run": step.run,
-        "env": dict(step.env),
+        "environment": dict(environment),
         "secrets": sorted(step.secrets),
         "services": [[service.name, service.run, service.port, dict(service.env)] for service in step.services],
         "sandbox": [step.sandbox.on, step.sandbox.network, list(step.sandbox.read)],

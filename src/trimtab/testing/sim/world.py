@@ -19,6 +19,7 @@ from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorde
 from trimtab.core.model.identity import EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import ScheduleSpec, Specification, WindowSpec
+from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
 from trimtab.engine.loop import Engine, Kind
@@ -177,13 +178,12 @@ class World:
 
     def _pipeline(self, ports: Ports, store: Any) -> Pipeline:
         steps = Steps(
-            source=ports.source,
+            checkouts=Checkouts(ports.source, self.folder / "runs"),
             processes=ports.processes,
             workspaces=self.workspaces,
             cache=self.step_cache,
             secrets=MemorySecrets(),
             reports=StepReports(self.workspaces, MemoryReports()),
-            folder=self.folder / "runs",
             env={},
             earlier=EarlierRuns(store),
         )

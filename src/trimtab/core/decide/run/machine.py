@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from trimtab.core.decide.run.state import DONE, UNDER_WAY, RunState, StepReading, StepState
@@ -40,7 +40,7 @@ from trimtab.core.model.facts import (
     TurnReturned,
 )
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object, short, turn_object
-from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, needed_by
+from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, layers_of, needed_by
 from trimtab.core.model.report import objections
 from trimtab.core.model.specification import Specification
 from trimtab.core.say import count, duration
@@ -202,7 +202,8 @@ class _Work:
         elif kind == "ReadSpecification":
             self.finish("lost" if is_infrastructure(problem) else "invalid", said)
         elif kind == "CutRelease":
-            self.finish("failed", f"the release could not be cut: {said}")
+            outcome: RunOutcome = "lost" if is_infrastructure(problem) else "failed"
+            self.finish(outcome, f"the release could not be cut: {said}")
 
     def cancel(self, superseded: bool, reason: str) -> None:
         self.todo.append(Todo("cancel", CancelSteps(self.state.app, self.state.number)))
@@ -381,10 +382,8 @@ class _Work:
         self.todo.append(Todo(f"step:{spec.name}:{attempt}", start))
         self.set_step(spec.name, status="starting", attempt=attempt)
 
-    def layers(self, names: tuple[str, ...]) -> tuple[Digest, ...]:
-        """The outputs of these steps, each tree once."""
-        found = (self.state.steps[name].outputs for name in names)
-        return tuple(dict.fromkeys(outputs for outputs in found if outputs is not None))
+    def layers(self, names: Iterable[str]) -> tuple[Digest, ...]:
+        return layers_of(self.state.steps[name].outputs for name in names)
 
     def fail(self, failed: list[str]) -> None:
         for name, step in self.state.steps.items():
@@ -408,7 +407,7 @@ class _Work:
             self.finish("passed", "all steps passed; nothing was to be released")
             return
         self.state = replace(self.state, phase="cutting")
-        layers = self.layers(tuple(spec.name for spec in in_order(self.specification.steps)))
+        layers = self.layers(spec.name for spec in in_order(self.specification.steps))
         cut = CutRelease(self.state.app, self.state.number, change, self.specification, layers, request is not None)
         self.todo.append(Todo("release", cut))
 

@@ -1,0 +1,101 @@
+"""The files of commits that runs work on: made once for each run, and never changed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from trimtab.core.errors import failure
+from trimtab.core.model.identity import Digest
+from trimtab.core.model.paths import matching
+from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.step_key import inputs_digest
+from trimtab.ports.source import Source
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_COMMITS_REMEMBERED = 8
+_SELECTIONS_REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Checkouts:
+    """Below `folder`, for each run a folder that is removed with it."""
+
+    source: Source
+    folder: Path
+    _files: dict[tuple[str, str], tuple[InputFile, ...]] = field(default_factory=dict)
+    _digests: dict[tuple[str, str, tuple[str, ...]], Digest] = field(default_factory=dict)
+
+    def of_run(self, app: str, run: int) -> Path:
+        return self.folder / app / str(run)
+
+    async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
+        if (app, commit) not in self._files:
+            _remember(self._files, (app, commit), await self.source.files(app, commit), _COMMITS_REMEMBERED)
+        return self._files[app, commit]
+
+    async def digest(self, app: str, commit: str, patterns: tuple[str, ...]) -> Digest:
+        """What those files are known by that a step sees."""
+        wanted = (app, commit, patterns)
+        if wanted not in self._digests:
+            inputs = inputs_digest(await self.files(app, commit), patterns)
+            _remember(self._digests, wanted, inputs, _SELECTIONS_REMEMBERED)
+        return self._digests[wanted]
+
+    async def make(self, app: str, run: int, commit: str, patterns: tuple[str, ...] = ()) -> Path:
+        """A folder with the files that the patterns mean; without any, with all. Raises `TrimtabError`."""
+        whole = await _made(self.of_run(app, run) / "source", lambda half: self.source.checkout(app, commit, half))
+        if not patterns:
+            return whole
+        paths = matching([file.path for file in await self.files(app, commit)], patterns)
+
+        async def link(half: Path) -> None:
+            await asyncio.to_thread(_link, whole, paths, half)
+
+        return await _made(whole.with_name(f"inputs-{token(*patterns)}"), link)
+
+
+async def _made(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
+    """The folder, made if it is not there: whole, or not at all."""
+    if folder.exists():
+        return folder
+    half = folder.with_name(f"{folder.name}.new")
+    try:
+        await asyncio.to_thread(half.parent.mkdir, parents=True, exist_ok=True)
+        await make(half)
+        half.rename(folder)
+    except OSError as error:
+        await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
+        if not folder.exists():
+            hint = "see that the disk has space; if this controller was paused for long, nothing is wrong"
+            raise failure("workspace-io", f"it could not be made: {error.strerror}", hint, str(folder)) from None
+    return folder
+
+
+def _link(source: Path, paths: Sequence[str], into: Path) -> None:
+    """Another name for each of these files: nobody changes what is in a layer."""
+    shutil.rmtree(into, ignore_errors=True)  # begun before a crash
+    into.mkdir()
+    for path in paths:
+        target = into / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source / path, target, follow_symlinks=False)
+
+
+def token(*texts: str) -> str:
+    """A short name for texts that are no names."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
+    memory[key] = value
+    while len(memory) > most:
+        del memory[next(iter(memory))]
