@@ -40,7 +40,7 @@ def run(status: str, *steps: str, reason: str = "because") -> RunView:
         (run("passed", "passed"), "success"),
         (run("failed", "passed", "failed"), "failure"),
         (run("failed", "timed_out", "skipped"), "failure"),
-        (run("failed", "passed", "lost"), "error"),
+        (run("lost", "passed", "lost"), "error"),
         (run("failed", "failed", "lost"), "failure"),
         (run("invalid"), "failure"),
         (run("superseded", "cancelled"), "cancelled"),

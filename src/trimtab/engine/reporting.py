@@ -29,6 +29,7 @@ _STATES: Mapping[str, StatusState] = {
     "invalid": "failure",
     "superseded": "cancelled",
     "cancelled": "cancelled",
+    "lost": "error",
 }
 
 
@@ -107,12 +108,4 @@ def commit_status(run: RunView, url: str) -> CommitStatus:
     one_line = " ".join(said.split())
     if len(one_line) > LONGEST_DESCRIPTION:
         one_line = f"{one_line[: LONGEST_DESCRIPTION - 1]}…"
-    return CommitStatus(run.change.commit, _state(run), one_line, url)
-
-
-def _state(run: RunView) -> StatusState:
-    """Steps that were lost (their machine was restarted) say nothing of the commit."""
-    ended = {step.status for step in run.steps}
-    if run.status == "failed" and "lost" in ended and not ended & {"failed", "timed_out"}:
-        return "error"
-    return _STATES.get(run.status, "error")
+    return CommitStatus(run.change.commit, _STATES.get(run.status, "error"), one_line, url)

@@ -15,7 +15,7 @@ from functools import partial
 from trimtab.core.decide import previews, pull_requests, reruns, schedules
 from trimtab.core.decide.previews import Previews
 from trimtab.core.decide.pull_requests import PullReading, PullRequests
-from trimtab.core.decide.schedules import Schedules, Times, Turn
+from trimtab.core.decide.schedules import Planning, Schedules, Times
 from trimtab.core.errors import Problem
 from trimtab.core.model.actions import ReportRun
 from trimtab.core.model.decision import Decision, Emit, Todo
@@ -306,16 +306,16 @@ class _Work:
         """Runs whose time has come. The forge is told only of those that deploy: the others say nothing of a change."""
         is_free = self.state.running is None and not self.state.waiting
         state = self.state
-        turn = Turn(
+        planning = Planning(
             *(state.name, state.head_change, reading.times, self.now, state.next_run, is_free),
             coverage_pct=state.coverage_pct,
         )
-        planned, emit = turn.take(self.state.schedules)
+        planned, emit = planning.take(self.state.schedules)
         self.emit += emit
-        self.state = replace(self.state, schedules=planned, next_run=turn.next_run)
-        if turn.deploying is not None:
-            self.state = replace(self.state, running=turn.deploying, running_commit=turn.commit)
-            self.report(turn.deploying, "begun")
+        self.state = replace(self.state, schedules=planned, next_run=planning.next_run)
+        if planning.deploying is not None:
+            self.state = replace(self.state, running=planning.deploying, running_commit=planning.commit)
+            self.report(planning.deploying, "begun")
 
     def report(self, run: int, what: str) -> None:
         """Tell the forge, if there is one."""

@@ -62,7 +62,7 @@ def finished(schedules: Schedules, run: int) -> Schedules:
 
 
 @dataclass(slots=True)
-class Turn:
+class Planning:
     """What the schedules do in one decision. `deploying`: the run that takes the deployed branch's place."""
 
     app: str
@@ -83,7 +83,7 @@ class Turn:
         planned = tuple(self._one(planned, emit) for planned in schedules.planned)
         plan = {one.spec.name: one.next_at for one in planned if one.next_at is not None}
         if plan != schedules.told:
-            emit.insert(0, Emit(SchedulesPlanned(plan)))  # what is said of this turn holds until the next one
+            emit.insert(0, Emit(SchedulesPlanned(plan)))  # what is said here holds until it is said anew
         return Schedules(planned, plan), emit
 
     def _one(self, planned: Planned, emit: list[Emit]) -> Planned:
