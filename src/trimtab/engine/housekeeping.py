@@ -10,6 +10,7 @@ from trimtab.core.decide.application import AppState
 from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.decide.retention import RECENT, Retention, releases_to_keep
 from trimtab.core.decide.rollout import RolloutState
+from trimtab.core.decide.run import RunState
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import FactOfNewerVersion, ReleaseCut, RolloutRequested, RunRequested
 from trimtab.core.model.identity import Digest, app_of
@@ -54,7 +55,7 @@ class Housekeeper:
             await self._forget_old_steps(app)
             await self._forget_old_gates(app)
         await self.artifacts.collect(self.keep())
-        await self.step_cache.trim(CACHE_BYTES)
+        await self.step_cache.trim(CACHE_BYTES, self._worked_on())
         gone = await Pruner(self.store, self.clock, self.retention).go()
         if gone:
             log.info("%d old routine facts were removed", gone)
@@ -69,6 +70,12 @@ class Housekeeper:
             [decode_state(AppState, row.state) for row in self.store.objects("app/") if row.state],
             self._recent(),
         )
+
+    def _worked_on(self) -> frozenset[Digest]:
+        """The outputs that steps of runs which have not ended work on, or may."""
+        rows = [row.state for row in self.store.objects("run/") if row.state and not row.ended]
+        runs = [decode_state(RunState, state) for state in rows]
+        return frozenset(step.outputs for run in runs for step in run.steps.values() if step.outputs is not None)
 
     def _recent(self) -> set[Digest]:
         """The newest releases of each application; those of pull requests are kept only while they run. Raises

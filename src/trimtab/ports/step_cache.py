@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -45,7 +45,7 @@ class StepCache(Protocol):
         """Whether the tree is here."""
         ...
 
-    async def trim(self, max_bytes: int) -> int:
+    async def trim(self, max_bytes: int, keep: Collection[Digest]) -> int:
         """Remove what was not used for longest until the rest is no larger; how many bytes were freed. What was used
-        within the last hour stays."""
+        within the last hour stays, and so do the outputs `keep`."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trimtab.core.errors import failure
@@ -51,7 +51,7 @@ class MemoryStepCache:
     async def has(self, outputs: Digest) -> bool:
         return self._tree(outputs).is_dir()
 
-    async def trim(self, max_bytes: int) -> int:  # noqa: ARG002
+    async def trim(self, max_bytes: int, keep: Collection[Digest]) -> int:  # noqa: ARG002
         return 0  # everything was used within the last hour
 
     def _tree(self, digest: Digest) -> Path:

@@ -77,12 +77,27 @@ async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
         await cache.keep(key, "branch", StepResult(await cache.put(made), "step/shop/1/build/1", 1.0))
     age(tmp_path / "cache")
     assert await cache.find(OTHER, ("branch",)) is not None  # and so it is young again
-    assert await cache.trim(150_000) >= 100_000
+    assert await cache.trim(150_000, ()) >= 100_000
     assert await cache.find(KEY, ("branch",)) is None
     kept = await cache.find(OTHER, ("branch",))
     assert kept is not None
     assert kept.outputs is not None
     assert (await cache.folder(kept.outputs) / "big").read_bytes() == b"2" * 100_000
+
+
+async def test_what_a_run_works_on_stays_however_long_it_takes(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    trees = []
+    for content in (b"1" * 100_000, b"2" * 100_000):
+        made = tmp_path / content[:1].decode()
+        made.mkdir()
+        (made / "big").write_bytes(content)
+        trees.append(await cache.put(made))
+    working_on, other = trees
+    age(tmp_path / "cache")
+    assert await cache.trim(0, {working_on}) >= 100_000
+    assert not await cache.has(other)
+    assert (await cache.folder(working_on) / "big").read_bytes() == b"1" * 100_000
 
 
 async def test_a_torn_entry_is_no_result(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 from trimtab.adapters.artifacts import release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob, sync_folder
 from trimtab.adapters.artifacts.locking import locked
-from trimtab.adapters.artifacts.workspace import Found, sort_into_parts
+from trimtab.adapters.artifacts.workspace import Found, sort_into_parts, store_tree
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest, is_digest, short
 from trimtab.core.model.release import SCHEMA, Manifest, Part, canonical_json, digest_of
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.tree import TreeEntry, decode_tree, encode_tree
+from trimtab.core.model.tree import TreeEntry, decode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,14 +96,7 @@ class FileArtifacts:
             return manifest
 
     def _store_part(self, workspace: Path, files: Sequence[Found], stored: set[Digest]) -> Part:
-        entries = []
-        for file in files:
-            if file.mode == "link":
-                digest, size_bytes = self._blobs.put_bytes(file.target), len(file.target)
-            else:
-                digest, size_bytes = self._blobs.put_file(workspace / file.path)
-            entries.append(TreeEntry(file.path, file.mode, digest, size_bytes))
-        tree = self._blobs.put_bytes(encode_tree(entries))
+        tree, entries = store_tree(self._blobs, workspace, files)
         stored |= {tree, *(entry.digest for entry in entries)}
         return Part(tree, len(entries), sum(entry.size_bytes for entry in entries))
 

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -19,11 +19,11 @@ from trimtab.adapters.artifacts import release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob
 from trimtab.adapters.artifacts.locking import locked
 from trimtab.adapters.artifacts.toolchain import Toolchain
-from trimtab.adapters.artifacts.workspace import everything_in
+from trimtab.adapters.artifacts.workspace import everything_in, store_tree
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.pipeline import StepResult
-from trimtab.core.model.tree import TreeEntry, decode_tree, encode_tree
+from trimtab.core.model.tree import TreeEntry, decode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,8 +76,8 @@ class FileStepCache:
     async def has(self, outputs: Digest) -> bool:
         return self._is_here(outputs)
 
-    async def trim(self, max_bytes: int) -> int:
-        return await self._in_thread(self._trim, max_bytes)
+    async def trim(self, max_bytes: int, keep: Collection[Digest]) -> int:
+        return await self._in_thread(self._trim, max_bytes, keep)
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
@@ -120,14 +120,7 @@ class FileStepCache:
 
     def _put(self, folder: Path) -> Digest:
         with self._shared():
-            entries = []
-            for file in everything_in(folder):
-                if file.mode == "link":
-                    digest, size_bytes = self._blobs.put_bytes(file.target), len(file.target)
-                else:
-                    digest, size_bytes = self._blobs.put_file(folder / file.path)
-                entries.append(TreeEntry(file.path, file.mode, digest, size_bytes))
-            tree = self._blobs.put_bytes(encode_tree(entries))
+            tree, _ = store_tree(self._blobs, folder, everything_in(folder))
             self._write(self._entry(_MADE, tree), StepResult(tree, "", 0.0))
             return tree
 
@@ -148,10 +141,10 @@ class FileStepCache:
 
     # --- what is old goes --------------------------------------------------------------------------------------------
 
-    def _trim(self, max_bytes: int) -> int:
+    def _trim(self, max_bytes: int, keep: Collection[Digest]) -> int:
         with self._alone():
             before = left = _size(self._home)
-            while left > max_bytes and (old := self._old()):
+            while left > max_bytes and (old := self._old(keep)):
                 # In portions, since what several share goes with the last of them.
                 for entry in old[: max(1, len(old) // 4)]:
                     entry.unlink()
@@ -159,11 +152,12 @@ class FileStepCache:
                 left = _size(self._home)
             return before - left
 
-    def _old(self) -> list[Path]:
+    def _old(self, keep: Collection[Digest]) -> list[Path]:
         """Entries that were not used within the last hour, those first that were not used for longest."""
+        needed = {self._entry(_MADE, tree) for tree in keep}
         young = time.time() - _IN_USE_S
         entries = [(entry.stat().st_mtime, entry) for entry in self._entries.glob("*/*")]
-        return [entry for used_at, entry in sorted(entries) if used_at < young]
+        return [entry for used_at, entry in sorted(entries) if used_at < young and entry not in needed]
 
     def _sweep(self) -> None:
         """Remove the folders and the bytes that no entry needs."""

@@ -1,15 +1,17 @@
-"""Which files of a workspace go into which part."""
+"""Which files of a workspace go into which part, and how they are stored."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.adapters.artifacts.blobs import Blobs
 from trimtab.core.errors import TrimtabError, failure
-from trimtab.core.model.tree import ALL_TRACKED, Mode, clean_parts, part_of
+from trimtab.core.model.identity import Digest
+from trimtab.core.model.tree import ALL_TRACKED, Mode, TreeEntry, clean_parts, encode_tree, part_of
 
 _WHERE = "release.parts"
 
@@ -52,6 +54,18 @@ def everything_in(folder: Path) -> Iterator[Found]:
     root = os.path.realpath(folder)
     for path in sorted(_below(folder, folder)):
         yield _examine(root, "outputs", path)
+
+
+def store_tree(blobs: Blobs, folder: Path, files: Iterable[Found]) -> tuple[Digest, tuple[TreeEntry, ...]]:
+    """Store the bytes of `files` and the tree that names them; the tree's digest and entries."""
+    entries = []
+    for file in files:
+        if file.mode == "link":
+            digest, size_bytes = blobs.put_bytes(file.target), len(file.target)
+        else:
+            digest, size_bytes = blobs.put_file(folder / file.path)
+        entries.append(TreeEntry(file.path, file.mode, digest, size_bytes))
+    return blobs.put_bytes(encode_tree(entries)), tuple(entries)
 
 
 def _paths_of(workspace: Path, part: str, named: str, tracked: Sequence[str]) -> Iterator[str]:
