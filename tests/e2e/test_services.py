@@ -26,6 +26,7 @@ DATABASE = """
           initdb -D /tmp/db -A trust -U app --no-sync > /dev/null
           exec postgres -D /tmp/db -p 5432 -k /tmp -c listen_addresses=127.0.0.1 -c fsync=off
         port: 5432
+        ready: pg_isready --quiet -h 127.0.0.1 -U app -d postgres
 """
 ECHO = """
 import socketserver

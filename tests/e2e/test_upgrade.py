@@ -22,6 +22,8 @@ from trimtab.adapters.store_sql.migrate import migrations
 OLDER = Path(__file__).parent / "older" / "schema-1.tar.xz"
 CANARY = "{canary: {steps: [{weight: 20%, hold: 3s, requests: 10}, {weight: 50%, hold: 1s, requests: 20}]}}"
 MARKS = "pipeline: {{once: {{run: 'echo $TRIMTAB_RUN >> {marks}', sandbox: none}}}}"
+OLDER_MARKS = MARKS.replace(", sandbox: none", "")
+"""The older one knows no sandbox."""
 
 
 def schema(world: World) -> int:
@@ -39,12 +41,12 @@ def test_a_newer_version_goes_on_with_the_canary_of_an_older_one(
 ) -> None:
     with tarfile.open(OLDER) as archive:
         archive.extractall(world.folder / "older", filter="data")
-    world.plant(pipeline=MARKS.format(marks=world.folder / "marks"))
+    world.plant(pipeline=OLDER_MARKS.format(marks=world.folder / "marks"))
     with monkeypatch.context() as older:
         older.setenv("PYTHONPATH", str(world.folder / "older" / "src"))
         world.up()
     assert world.ended(world.push(version=1)).status == "promoted"
-    world.configure(strategy=CANARY, pipeline=MARKS.format(marks=world.folder / "marks"))
+    world.configure(strategy=CANARY, pipeline=OLDER_MARKS.format(marks=world.folder / "marks"))
     gateway = envoy(world)
     with users(world.url) as answers:
         second = world.push(version=2)

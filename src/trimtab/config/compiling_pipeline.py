@@ -95,7 +95,9 @@ def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[st
         cached=hermetic if step.cache is None else step.cache,
         secrets=tuple(step.secrets),
         services=tuple(
-            ServiceBesideSpec(service_name, service.run, service.port, service.timeout, service.env)
+            ServiceBesideSpec(
+                service_name, service.run, service.port, service.timeout, service.env, service.ready or ""
+            )
             for service_name, service in step.services.items()
         ),
         concurrency=ConcurrencySpec(step.concurrency.group, step.concurrency.pending) if step.concurrency else None,

@@ -107,6 +107,11 @@ class StepService(Settings):
         ge=1,
         le=65535,
     )
+    ready: Command | None = setting(
+        None,
+        "Shell command that succeeds once it is ready, asked again and again after `port` accepts connections.",
+        "pg_isready -h 127.0.0.1",
+    )
     timeout: Duration = duration(STEP_SERVICE.ready_timeout_s, "How long it may take to be ready.", "2m", ge=1, le=3600)
     env: Variables = setting({}, "Environment variables of its own, beside those of the step.", {"PGDATA": "/tmp/db"})
 

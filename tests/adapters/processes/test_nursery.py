@@ -215,7 +215,9 @@ async def test_a_task_goes_elsewhere_when_who_waited_for_it_is_gone(
     await processes.start(shell("first", "true", tmp_path))
     await ended(processes, "first")
     nursery = nursery_of(processes)
-    (await waiting(nursery)).kill()
+    spare = await waiting(nursery)
+    spare.kill()
+    await until(lambda: not spare.is_running() or spare.status() == "zombie")
     await processes.start(shell("second", "true", tmp_path))
     await ended(processes, "second")
     assert nursery_of(processes).pid == nursery.pid

@@ -148,3 +148,19 @@ def test_its_bytes_are_passed_on_whatever_they_are(bench: Bench) -> None:
     begun.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     said, _ = begun.communicate(timeout=60)
     assert said.encode("utf-8", "surrogateescape") == b"echo | caf\xc3\xa9 \xff\necho | \necho | end\n"
+
+
+def test_the_step_waits_until_the_service_says_that_it_is_ready(bench: Bench) -> None:
+    serving = f"(sleep 0.3; touch up) & exec {sys.executable} echo.py"
+    asking = "echo asked >> asked; test -e up && test $ROLE = echo"
+    code, said = bench.run("test -e up && echo fine", bench.service(serving, ready=asking, env={"ROLE": "echo"}))
+    assert (code, "fine" in said) == (0, True)
+    assert len((bench.folder / "asked").read_text().split()) > 1
+
+
+def test_a_service_that_never_says_so_fails_the_step(bench: Bench) -> None:
+    for asking in ("false", "sleep 60"):
+        code, said = bench.run("touch begun", bench.service(ready=asking, ready_timeout_s=0.5))
+        assert code == 1
+        assert any(f"the service echo was not ready (`{asking}` did not succeed) within 0.5 s" in line for line in said)
+    assert not (bench.folder / "begun").exists()

@@ -26,6 +26,7 @@ def command(step: StepSpec) -> tuple[str, ...]:
                 "name": service.name,
                 "run": service.run,
                 "port": service.port,
+                "ready": service.ready,
                 "ready_timeout_s": service.ready_timeout_s,
                 "env": dict(service.env),
             }

@@ -40,14 +40,16 @@ class Service:
     def __init__(self, plan: dict[str, Any]) -> None:
         self.name: str = plan["name"]
         self.port: int | None = plan["port"]
+        self.ready: str = plan["ready"]
         self.timeout_s: float = plan["ready_timeout_s"]
+        self._env = {**os.environ, **plan["env"]}
         self._last = ""
         self._process = subprocess.Popen(
             ["/bin/sh", "-ec", plan["run"]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **plan["env"]},
+            env=self._env,
             process_group=0,
         )
         self._reader = threading.Thread(target=self._pass_on, daemon=True)
@@ -69,17 +71,39 @@ class Service:
             raise Failed(f"the service {self.name} ended {when} ({how})" + (f": {self._last}" if self._last else ""))
 
     def wait(self, others: list[Service]) -> None:
-        """Until its port accepts a connection. Raises `Failed`."""
+        """Until its port accepts a connection and its command says that it is ready. Raises `Failed`."""
         deadline = time.monotonic() + self.timeout_s
-        while self.port is not None and not accepts(self.port):
+        while (lacking := self._lacking(deadline)) is not None:
             for each in others:
                 each.ensure_alive("before the step could begin")
             if time.monotonic() >= deadline:
-                raise Failed(
-                    f"the service {self.name} did not accept a connection at port {self.port} within "
-                    f"{self.timeout_s:g} s" + (f": {self._last}" if self._last else "")
-                )
+                said = f": {self._last}" if self._last else ""
+                raise Failed(f"the service {self.name} {lacking} within {self.timeout_s:g} s{said}")
             time.sleep(LOOK_EVERY_S)
+
+    def _lacking(self, deadline: float) -> str | None:
+        """What it did not do so far; None: it is ready."""
+        if self.port is not None and not accepts(self.port):
+            return f"did not accept a connection at port {self.port}"
+        if self.ready and not self._says_so(max(LOOK_EVERY_S, deadline - time.monotonic())):
+            return f"was not ready (`{self.ready}` did not succeed)"
+        return None
+
+    def _says_so(self, within_s: float) -> bool:
+        asked = subprocess.Popen(
+            ["/bin/sh", "-ec", self.ready],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self._env,
+            process_group=0,
+        )
+        try:
+            return asked.wait(within_s) == 0
+        except subprocess.TimeoutExpired:
+            send(asked.pid, signal.SIGKILL)
+            asked.wait()
+            return False
 
     def tell_to_stop(self) -> None:
         send(self._process.pid, signal.SIGTERM)

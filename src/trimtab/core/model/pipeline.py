@@ -42,6 +42,8 @@ class ServiceBesideSpec:
     """Ready when this port of 127.0.0.1 accepts a connection; None: as soon as it runs."""
     ready_timeout_s: float = 60.0
     env: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""
+    """Shell command that succeeds once it is ready: what accepts a connection need not answer yet."""
 
 
 @dataclass(frozen=True, slots=True)
