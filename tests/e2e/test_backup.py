@@ -89,8 +89,10 @@ def _backup_while_it_is_aborted(world: World, file: Path, commit: str, monkeypat
     add_small = contents.add_small
 
     def first_abort(writer: Writer, home: Path, *, secrets: bool) -> None:
+        before = len(world.desired_log())
         world.client.steer("shop", "production", "abort")
         world.ended(commit)
+        wait_for(lambda: len(world.desired_log()) > before, why="Git says so, too")
         add_small(writer, home, secrets=secrets)
 
     monkeypatch.setattr(contents, "add_small", first_abort)
