@@ -215,9 +215,11 @@ class World:
         return next((rollout for rollout in rollouts if run and rollout.release == run.release), None)
 
     def ended(self, commit: str, within_s: float = 60.0) -> RolloutView:
-        """The newest rollout of the commit's release, once it has ended."""
+        """The newest rollout of the commit's release, once it has ended. At once an error if there will be none."""
 
         def look() -> RolloutView | None:
+            run = self.run(commit)
+            assert run is None or run.status != "failed", run.steps
             rollout = self.rollout_of(commit)
             return rollout if rollout is not None and rollout.ended else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.adapters.artifacts.step_cache import FileStepCache
+from trimtab.adapters.artifacts.toolchain import Toolchain
 from trimtab.core.model.pipeline import StepResult
 from trimtab.testing.memory_step_cache import MemoryStepCache
 from trimtab.testing.step_cache_contract import CHECKS, KEY, OTHER, StepCacheCheck
@@ -98,6 +99,19 @@ async def test_what_a_run_works_on_stays_however_long_it_takes(tmp_path: Path) -
     assert await cache.trim(0, {working_on}) >= 100_000
     assert not await cache.has(other)
     assert (await cache.folder(working_on) / "big").read_bytes() == b"1" * 100_000
+
+
+def test_what_a_manager_of_versions_was_told_is_part_of_a_tool(tmp_path: Path) -> None:
+    tool = tmp_path / "shims" / "python3"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\nexec pyenv exec python3\n")
+    tool.chmod(0o755)
+    toolchain = Toolchain(str(tool.parent))
+    unsaid = toolchain.named(["python3"])
+    (tmp_path / "version").write_text("3.12\n")
+    first = toolchain.named(["python3"])
+    (tmp_path / "version").write_text("3.13\n")
+    assert len({unsaid, first, toolchain.named(["python3"])}) == 3
 
 
 async def test_a_torn_entry_is_no_result(tmp_path: Path) -> None:

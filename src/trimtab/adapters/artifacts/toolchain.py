@@ -39,7 +39,17 @@ class Toolchain:
         known_by = (real, status.st_ino, status.st_size, status.st_mtime_ns)
         if known_by not in self._digests:
             self._digests[known_by] = file_digest(Path(real))
-        return self._digests[known_by]
+        return self._digests[known_by] + _chosen_version(Path(real))
+
+
+def _chosen_version(program: Path) -> str:
+    """Which one a program in the `shims` of pyenv, rbenv, nodenv begins, where the files of a step do not say it."""
+    if program.parent.name != "shims":
+        return ""
+    try:
+        return f" {(program.parent.parent / 'version').read_text(errors='replace')}"
+    except OSError:
+        return ""
 
 
 def _machine() -> str:

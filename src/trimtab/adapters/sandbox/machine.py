@@ -64,7 +64,7 @@ class Machine:
         """The folders of PATH; but none in which people or Trimtab keep their things."""
         kept = (home_of_user(), *self._hidden)
         for entry in os.environ.get("PATH", "").split(":"):
-            path = os.path.normpath(entry) if entry.startswith("/") else "/"
+            path = _manager_of(os.path.normpath(entry)) if entry.startswith("/") else "/"
             is_wide = path == "/" or any(_is_in(each, path) for each in kept)
             if not is_wide and not any(_is_in(path, never) for never in (*_NEVER, *self._hidden)):
                 yield from _existing((path,))
@@ -88,6 +88,12 @@ def proc_and_devices(devices: Path | None) -> Iterator[str]:
     if devices is not None:
         for device in sorted(devices.iterdir()):
             yield from ("--dev-bind", str(device), f"/dev/{device.name}")
+
+
+def _manager_of(path: str) -> str:
+    """Programs in the `shims` of pyenv, rbenv, nodenv begin what lies beside that folder."""
+    manager, name = os.path.split(path)
+    return manager if name == "shims" and os.path.isdir(f"{manager}/versions") else path
 
 
 def _python() -> Iterator[str]:
