@@ -239,11 +239,11 @@ class World:
         return self.client.environment("shop", "production")
 
     def live(self, release: str | None) -> None:
-        """Wait until the release is live, with nothing on its way."""
+        """Wait until the release is live and Git says so, too, with nothing on its way."""
 
         def look() -> bool:
             place = self.production
-            return place.live == release and (place.rollout is None or place.rollout.ended)
+            return place.live == release == place.desired and (place.rollout is None or place.rollout.ended)
 
         wait_for(look, why=f"{release} is live")
 
