@@ -5,9 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+# What makes the same files give the same bytes at any time, in any language and on any day. Zip archives, which wheels
+# are, know no time before 1980.
+REPRODUCIBLE = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "315532800",
+}
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 
 
 def passed_on() -> Mapping[str, str]:
     """The part of our own environment that steps and instances get."""
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def of_steps() -> Mapping[str, str]:
+    """What every step's environment starts with."""
+    return {**passed_on(), **REPRODUCIBLE, "CI": "true"}

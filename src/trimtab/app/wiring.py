@@ -10,7 +10,7 @@ from trimtab.adapters import gates, services
 from trimtab.adapters.calendar import RuleCalendar
 from trimtab.app.gate_programs import gate_programs
 from trimtab.app.identity import is_gone
-from trimtab.app.inherited import passed_on
+from trimtab.app.inherited import of_steps, passed_on
 from trimtab.app.ports import Ports
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.model.strategy import GateSpec
@@ -70,7 +70,7 @@ def _steps(ports: Ports, home: Path) -> Steps:
         cache=ports.step_cache,
         secrets=ports.secrets,
         reports=StepReports(ports.workspaces, ports.reports),
-        env={**passed_on(), "CI": "true"},
+        env=of_steps(),
         earlier=EarlierRuns(ports.store),
         command=services.command,
         gates=gate_programs(),

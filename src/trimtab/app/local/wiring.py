@@ -20,7 +20,7 @@ from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vau
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.app.folder import SECRETS, STORE
 from trimtab.app.gate_programs import gate_programs
-from trimtab.app.inherited import passed_on
+from trimtab.app.inherited import of_steps
 from trimtab.app.local.place import OF_SERVER, Place
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.decide.application import AppState
@@ -96,7 +96,7 @@ def steps_of(ports: LocalPorts, place: Place) -> Steps:
         cache=ports.step_cache,
         secrets=ports.secrets,
         reports=StepReports(ports.workspaces, LimitedReports()),
-        env={**passed_on(), "CI": "true"},
+        env=of_steps(),
         earlier=EarlierRuns(ports.store),
         gates=gate_programs(),
         command=services.command,
