@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.adapters.artifacts import FileArtifacts
-from trimtab.adapters.artifacts.blobs import Blobs
+from trimtab.adapters.artifacts import FileArtifacts, blobs, release_folder
+from trimtab.adapters.artifacts.blobs import Blobs, file_digest
 from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import ServiceSpec
 from trimtab.testing.artifacts_contract import FILES, SPECIFICATION, cut, make_workspace, read_folder
@@ -236,3 +236,94 @@ async def test_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
     problem = await problem_of(FileArtifacts(tmp_path / "store").cut(tmp_path / "w", [*FILES, odd], SPECIFICATION))
     assert problem.code == "part-refused"
     assert "UTF-8" in problem.message
+
+
+# --- large files --------------------------------------------------------------------------------------------------
+
+
+MODEL = {"model.gguf": File(b"weights" * 1000, "644"), "app.py": File(b"print()", "644")}
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was read as a whole, where all but the smallest files are large."""
+    read: list[Path] = []
+
+    def noticed(path: Path) -> str:
+        read.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr(blobs, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(blobs, "file_digest", noticed)
+    monkeypatch.setattr(release_folder, "file_digest", noticed)
+    return read
+
+
+def large_ones(read: list[Path]) -> list[Path]:
+    return [path for path in read if path.stat().st_size >= 1000]
+
+
+async def test_a_large_file_is_stored_once_and_read_once(tmp_path: Path, reads: list[Path]) -> None:
+    store = FileArtifacts(tmp_path / "store")
+    manifest = await cut(store, tmp_path / "w", MODEL)
+    root = await store.materialise(manifest.digest)
+    assert read_folder(root) == MODEL
+    [blob] = [path for path in blobs_of(store, tmp_path / "store") if path.stat().st_size == 7000]
+    assert (root / "model.gguf").samefile(blob)
+    assert not (root / "app.py").stat().st_nlink > 1
+    other = await cut(store, tmp_path / "w2", {**MODEL, "app.py": File(b"print(2)", "644")})
+    await FileArtifacts(tmp_path / "store").materialise(other.digest)
+    await store.materialise(manifest.digest)
+    assert large_ones(reads) == []
+
+
+@pytest.mark.parametrize("name", ["blob", "link"])
+async def test_a_touched_large_file_is_read_again(tmp_path: Path, reads: list[Path], name: str) -> None:
+    store = FileArtifacts(tmp_path / "store")
+    manifest = await cut(store, tmp_path / "w", MODEL)
+    root = await store.materialise(manifest.digest)
+    [blob] = [path for path in blobs_of(store, tmp_path / "store") if path.stat().st_size == 7000]
+    path = blob if name == "blob" else root / "model.gguf"
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(3500)
+        file.write(b"X")
+    path.chmod(0o444)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (await problem_of(store.materialise(manifest.digest))).code == "artifact-corrupt"
+    again = await cut(store, tmp_path / "w2", MODEL)
+    assert again.digest == manifest.digest, "the run of its commit stores it anew"
+    assert read_folder(await store.materialise(manifest.digest)) == MODEL
+
+
+async def test_a_large_file_is_read_only_again(tmp_path: Path, reads: list[Path]) -> None:
+    store = FileArtifacts(tmp_path / "store")
+    manifest = await cut(store, tmp_path / "w", MODEL)
+    root = await store.materialise(manifest.digest)
+    (root / "model.gguf").chmod(0o644)
+    assert read_folder(await store.materialise(manifest.digest)) == MODEL
+    assert (root / "model.gguf").stat().st_mode & 0o777 == 0o444
+    assert sorted(path.name for path in root.iterdir()) == ["app.py", "model.gguf"]
+
+
+async def test_large_files_are_copied_where_links_are_refused(
+    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = FileArtifacts(tmp_path / "store")
+    root = await store.materialise((await cut(store, tmp_path / "w", MODEL)).digest)
+    assert read_folder(root) == MODEL
+    assert (root / "model.gguf").stat().st_nlink == 1
+
+
+async def test_seals_go_with_their_blobs(tmp_path: Path, reads: list[Path]) -> None:
+    store = FileArtifacts(tmp_path / "store", grace_s=-1.0)
+    manifest = await cut(store, tmp_path / "w", MODEL)
+    await store.materialise(manifest.digest)
+    assert list((tmp_path / "store" / "seals").iterdir())
+    await store.collect([])
+    assert list((tmp_path / "store" / "seals").iterdir()) == []

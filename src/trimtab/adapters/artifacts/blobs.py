@@ -1,4 +1,8 @@
-"""Bytes by their digest, in files: `blobs/ab/cdef...`, never changed once written."""
+"""Bytes by their digest, in files: `blobs/ab/cdef...`, never changed once written.
+
+With seals, large files are special: they are stored once, for what is made of them is a link, and are not read again
+as long as nothing has touched them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import io
 import os
 import tempfile
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
+from trimtab.adapters.artifacts.seals import LARGE_BYTES, Seals
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import digest_of
 
@@ -30,10 +36,11 @@ class Blobs:
     """A folder of blobs. Every method blocks; what was put survives a power cut once `settle` has returned, unless it
     need not be `durable`."""
 
-    def __init__(self, folder: Path, temporary: Path, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, temporary: Path, *, durable: bool = True, seals: Seals | None = None) -> None:
         self._folder = folder
         self._temporary = temporary
         self._durable = durable
+        self._seals = seals
 
     def path(self, digest: Digest) -> Path:
         name = digest.removeprefix("sha256:")
@@ -42,16 +49,17 @@ class Blobs:
     def put_file(self, path: Path) -> tuple[Digest, int]:
         """Keep a copy of a file; its digest and size in bytes. A damaged copy from earlier is replaced."""
         with path.open("rb") as file:
-            digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-            if self._is_sound(digest):
-                return digest, file.tell()
-            file.seek(0)
+            if not self._is_surely_new(os.fstat(file.fileno()).st_size):
+                digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+                if self.is_sound(digest):
+                    return digest, file.tell()
+                file.seek(0)
             return self._keep(file)
 
     def put_bytes(self, content: bytes) -> Digest:
         """Keep `content`; its digest."""
         digest = digest_of(content)
-        return digest if self._is_sound(digest) else self._keep(io.BytesIO(content))[0]
+        return digest if self.is_sound(digest) else self._keep(io.BytesIO(content))[0]
 
     def settle(self, digests: Iterable[Digest]) -> None:
         """Make the names of these blobs as lasting as their bytes already are."""
@@ -71,18 +79,43 @@ class Blobs:
         return content
 
     def copy(self, digest: Digest, into: Path, mode: int) -> None:
-        """Write the bytes, verified as they pass, to the new file `into`. Raises `DamagedBlob` and leaves no file."""
+        """Write the bytes, verified as they pass, to the file `into`, whatever it was; for large ones that may not be
+        changed it becomes a link. Raises `DamagedBlob` and leaves `into` as it was."""
         path = self.path(digest)
         try:
             source = path.open("rb")
         except FileNotFoundError:
             raise DamagedBlob(digest, path) from None
-        with source, into.open("xb") as target:
-            found, _ = _copy(source, target)
-            os.fchmod(target.fileno(), mode)
+        with source:
+            if mode == READ_ONLY and os.fstat(source.fileno()).st_size >= LARGE_BYTES and self._link(digest, into):
+                return
+            new = draft_of(into)
+            with new.open("xb") as target:
+                found, _ = _copy(source, target)
+                os.fchmod(target.fileno(), mode)
         if found != digest:
-            into.unlink()
+            new.unlink()
             raise DamagedBlob(digest, path)
+        new.replace(into)
+
+    def is_link(self, digest: Digest, status: os.stat_result) -> bool:
+        """Whether a file is the very one that is kept here, and is sound."""
+        try:
+            return os.path.samestat(status, os.stat(self.path(digest))) and self.is_sound(digest)
+        except FileNotFoundError:
+            return False
+
+    def is_sound(self, digest: Digest) -> bool:
+        """Whether the bytes are here and are those. What was read and is sealed is not read again."""
+        path = self.path(digest)
+        try:
+            status = path.stat()
+            if self._seals is None or status.st_size < LARGE_BYTES:
+                return file_digest(path) == digest
+            with self._seals.turn(digest):
+                return self._is_sealed(digest, self._seals)
+        except FileNotFoundError:
+            return False
 
     def sweep(self, keep: Collection[Digest]) -> int:
         """Remove all but `keep`; how many bytes were freed."""
@@ -91,13 +124,43 @@ class Blobs:
             if f"sha256:{path.parent.name}{path.name}" not in keep:
                 freed_bytes += path.stat().st_size
                 path.unlink()
+        if self._seals is not None:
+            self._seals.sweep(keep)
         return freed_bytes
 
-    def _is_sound(self, digest: Digest) -> bool:
-        try:
-            return file_digest(self.path(digest)) == digest
-        except FileNotFoundError:
+    def _is_surely_new(self, size_bytes: int) -> bool:
+        """A large file of a size that none here has: reading it only to look it up would cost as much as keeping it."""
+        return self._seals is not None and size_bytes >= LARGE_BYTES and size_bytes not in self._seals.sizes()
+
+    def _is_sealed(self, digest: Digest, seals: Seals) -> bool:
+        """In the digest's turn."""
+        path = self.path(digest)
+        if seals.holds(digest, path.stat()):
+            return True
+        if file_digest(path) != digest:
             return False
+        path.chmod(READ_ONLY)  # should somebody have changed it by another name
+        seals.seal(digest, path)
+        return True
+
+    def _link(self, digest: Digest, into: Path) -> bool:
+        """False where files cannot have several names. Raises `DamagedBlob`."""
+        if self._seals is None:
+            return False
+        path = self.path(digest)
+        with self._seals.turn(digest):
+            if not self._is_sealed(digest, self._seals):
+                raise DamagedBlob(digest, path)
+            if into.exists() and into.samefile(path):
+                return True
+            new = draft_of(into)
+            try:
+                os.link(path, new)
+            except OSError:
+                return False
+            new.replace(into)
+            self._seals.seal(digest, path)  # a new name is a change, too
+        return True
 
     def _keep(self, source: IO[bytes]) -> tuple[Digest, int]:
         handle, temporary = tempfile.mkstemp(dir=self._temporary)
@@ -111,7 +174,17 @@ class Blobs:
         path = self.path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, path)
+        if self._seals is not None and size_bytes >= LARGE_BYTES:
+            with self._seals.turn(digest):
+                self._seals.seal(digest, path)
         return digest, size_bytes
+
+
+def draft_of(path: Path) -> Path:
+    """The name beside `path` under which it is written; nothing has it."""
+    draft = path.with_name(f".{path.name[:200]}.trimtab-new")
+    draft.unlink(missing_ok=True)
+    return draft
 
 
 def file_digest(path: Path) -> Digest:
@@ -130,9 +203,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[Digest, int]:
+    """What was written is what was hashed; the one is done beside the other where there is much of it."""
     seen, size_bytes = hashlib.sha256(), 0
-    while chunk := source.read(_CHUNK):
+    if len(chunk := source.read(_CHUNK)) < _CHUNK:
         seen.update(chunk)
         target.write(chunk)
-        size_bytes += len(chunk)
+        return f"sha256:{seen.hexdigest()}", len(chunk)
+    with ThreadPoolExecutor(1, "hash") as beside:
+        while chunk:
+            hashed = beside.submit(seen.update, chunk)
+            target.write(chunk)
+            size_bytes += len(chunk)
+            chunk = source.read(_CHUNK)
+            hashed.result()
     return f"sha256:{seen.hexdigest()}", size_bytes

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from trimtab.adapters.artifacts import release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob, sync_folder
 from trimtab.adapters.artifacts.locking import locked
+from trimtab.adapters.artifacts.seals import Seals
 from trimtab.adapters.artifacts.workspace import Found, sort_into_parts, store_tree
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest, is_digest, short
@@ -37,7 +38,9 @@ class FileArtifacts:
 
     - `blobs/ab/cdef...`: the bytes of files and of trees, by digest
     - `manifests/HEX.json`: what each release is; written last, so that a release that is listed is whole
-    - `releases/HEX/`: a release's files, copied from the blobs: whoever changes them does not change the store
+    - `releases/HEX/`: a release's files, copied from the blobs: whoever changes them does not change the store. Large
+      ones are links to their blobs, and a change is found by the seal
+    - `seals/HEX`: what a large blob was when it was verified
     - `tmp/`, `lock`: files being written; the lock that many may share and only `collect` has alone
 
     `collect` spares a release that was cut within `grace_s`: who computed what to keep may not have known it yet.
@@ -49,7 +52,7 @@ class FileArtifacts:
         self._temporary = self._home / "tmp"
         self._manifests = self._home / "manifests"
         self._releases = self._home / "releases"
-        self._blobs = Blobs(self._home / "blobs", self._temporary)
+        self._blobs = Blobs(self._home / "blobs", self._temporary, seals=Seals(self._home / "seals"))
 
     async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
         return await self._in_thread(self._cut, workspace, tracked, specification)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trimtab.adapters.artifacts.blobs import Blobs, file_digest
+from trimtab.adapters.artifacts.blobs import Blobs, draft_of, file_digest
 from trimtab.core.model.release import digest_of
 from trimtab.core.model.tree import TreeEntry
 
@@ -37,7 +37,7 @@ def mend(folder: Path, entries: Sequence[TreeEntry], blobs: Blobs, modes: Modes 
     """
     wanted = {entry.path: entry for entry in entries}
     folders = {"."} | {str(parent) for path in wanted for parent in PurePosixPath(path).parents}
-    extra, good, closed = _compare(folder, wanted, folders, modes)
+    extra, good, closed = _compare(folder, wanted, folders, modes, blobs)
     if not extra and len(good) == len(wanted) and closed == folders:
         return False
     for path in sorted(folders & _folders_in(folder)):
@@ -70,7 +70,7 @@ def remove(path: Path) -> int:
 
 
 def _compare(
-    folder: Path, wanted: dict[str, TreeEntry], folders: set[str], modes: Modes
+    folder: Path, wanted: dict[str, TreeEntry], folders: set[str], modes: Modes, blobs: Blobs
 ) -> tuple[list[str], set[str], set[str]]:
     """What does not belong there, the entries that are as they should be, and the folders whose permissions are."""
     extra, good, closed = [], set(), set()
@@ -82,7 +82,7 @@ def _compare(
                 closed.add(path)
         elif path not in wanted:
             extra.append(path)
-        elif _is_good(folder / path, status, wanted[path], modes):
+        elif _is_good(folder / path, status, wanted[path], modes, blobs):
             good.add(path)
     # Only the outermost: what is in a folder goes with it.
     return [path for path in extra if str(PurePosixPath(path).parent) in folders], good, closed
@@ -106,22 +106,21 @@ def _folders_in(folder: Path) -> set[str]:
     return {path for path, status in _walk(folder) if stat.S_ISDIR(status.st_mode)}
 
 
-def _is_good(path: Path, status: os.stat_result, entry: TreeEntry, modes: Modes) -> bool:
+def _is_good(path: Path, status: os.stat_result, entry: TreeEntry, modes: Modes, blobs: Blobs) -> bool:
     if entry.mode == "link":
         return stat.S_ISLNK(status.st_mode) and digest_of(os.fsencode(os.readlink(path))) == entry.digest
     return (
         stat.S_ISREG(status.st_mode)
         and stat.S_IMODE(status.st_mode) == modes.of(entry)
         and status.st_size == entry.size_bytes
-        and file_digest(path) == entry.digest
+        and (blobs.is_link(entry.digest, status) or file_digest(path) == entry.digest)
     )
 
 
 def _write(path: Path, entry: TreeEntry, blobs: Blobs, modes: Modes) -> None:
-    new = path.with_name(f".{path.name[:200]}.trimtab-new")
-    new.unlink(missing_ok=True)
-    if entry.mode == "link":
-        new.symlink_to(os.fsdecode(blobs.read(entry.digest)))
-    else:
-        blobs.copy(entry.digest, new, modes.of(entry))
+    if entry.mode != "link":
+        blobs.copy(entry.digest, path, modes.of(entry))
+        return
+    new = draft_of(path)
+    new.symlink_to(os.fsdecode(blobs.read(entry.digest)))
     new.replace(path)
