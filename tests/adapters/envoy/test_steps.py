@@ -63,6 +63,29 @@ async def test_a_copy_says_that_it_is_one_and_a_request_cannot(rig: EnvoyRig) ->
     assert b"x-trimtab-copy: true" in copy
 
 
+async def test_every_request_says_which_release_it_is_for(rig: EnvoyRig) -> None:
+    """So does a copy. What a client says of it is overwritten."""
+    route = await mirrored(rig, "named-releases", MirrorSpec())
+    lie = {"x-trimtab-release": "sha256:mine"}
+    await rig.get(route, headers=lie)
+
+    async def copied() -> bool:
+        return rig.upstream(route.candidate).requests == 1
+
+    await eventually(copied)
+    await rig.get(route, headers=lie | {"x-trimtab-arm": "candidate"})
+    await rig.get(route, headers=lie | {"x-trimtab-arm": "stable"})
+    await rig.gateway.apply(replace(route, candidate=None, lease=None, mirror=None), 1)
+    await rig.get(route, headers=lie)
+    assert told(rig.upstream(route.stable).heads) == [OLD, OLD, OLD]
+    assert told(rig.upstream(route.candidate).heads) == [NEW, NEW]
+
+
+def told(heads: list[bytes]) -> list[str]:
+    lines = [line for head in heads for line in head.decode().split("\r\n")]
+    return [line.partition(": ")[2] for line in lines if line.startswith("x-trimtab-release:")]
+
+
 async def test_a_candidate_that_fails_harms_nobody_while_it_only_gets_copies(rig: EnvoyRig) -> None:
     route = await mirrored(rig, "failing-copies", MirrorSpec())
     await rig.upstream(route.candidate).stop()

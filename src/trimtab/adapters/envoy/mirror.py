@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.adapters.envoy.access_log import MIRROR, PAIR_HEADER, access_logs, keep_answers, keeping_filter
+from trimtab.adapters.envoy.names import cluster_name
+from trimtab.core.model.identity import ArmId, EnvironmentId, release_of
 from trimtab.core.model.strategy import MirrorSpec
 
 Document = dict[str, Any]
@@ -21,6 +23,10 @@ CANDIDATE_HEADER = "x-trimtab-mirror"
 COPY_HEADER = "x-trimtab-copy"
 """Tells an application that a request is a copy: it may leave out what must not be done twice."""
 
+RELEASE_HEADER = "x-trimtab-release"
+"""The digest of the release that a request is for."""
+
+_COPY_RELEASE_HEADER = "x-trimtab-mirror-release"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
@@ -37,13 +43,18 @@ def policy(runtime_key: str) -> Document:
     }
 
 
-def marks(candidate_cluster: str) -> list[Document]:
+def marks(environment: EnvironmentId, candidate: ArmId) -> list[Document]:
     """Headers of a request that the stable release gets: whom its copy is for, and by what both answers are matched."""
-    values = {CANDIDATE_HEADER: candidate_cluster, PAIR_HEADER: "%UNIQUE_ID%"}
     return [
-        {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        for key, value in values.items()
+        overwriting(CANDIDATE_HEADER, cluster_name(environment, candidate)),
+        overwriting(_COPY_RELEASE_HEADER, release_of(candidate)),
+        overwriting(PAIR_HEADER, "%UNIQUE_ID%"),
     ]
+
+
+def overwriting(name: str, value: str) -> Document:
+    """A header that is ours, whatever the client sent under its name."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def per_route(mirror: MirrorSpec | None) -> Document:
@@ -69,7 +80,10 @@ def listener(retry_policy: Document) -> Document:
         "name": MIRROR,
         "match": {"prefix": "/", "headers": [{"name": CANDIDATE_HEADER, "present_match": True}]},
         "route": {"cluster_header": CANDIDATE_HEADER, "timeout": "0s"},
-        "request_headers_to_add": [{"header": {"key": COPY_HEADER, "value": "true"}}],
+        "request_headers_to_add": [
+            {"header": {"key": COPY_HEADER, "value": "true"}},
+            overwriting(RELEASE_HEADER, f"%REQ({_COPY_RELEASE_HEADER})%"),
+        ],
         "request_headers_to_remove": [CANDIDATE_HEADER],
         "typed_per_filter_config": keep_answers(),
     }

@@ -15,7 +15,7 @@ from trimtab.adapters.envoy import access_log, mirror
 from trimtab.adapters.envoy.access_log import Document
 from trimtab.adapters.envoy.names import cluster_name, environment_name
 from trimtab.codec import decode_state, encode_state
-from trimtab.core.model.identity import ArmId, EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId, release_of
 from trimtab.core.model.specification import LatencyMeasure, StickySpec
 from trimtab.core.model.strategy import Match, MirrorSpec, Segment
 from trimtab.core.model.traffic import NO_SHARE, Route, Share
@@ -86,19 +86,20 @@ def arms_of(route_document: Mapping[str, Any]) -> Arms:
 
 
 def _routes(environment: EnvironmentId, said: Arms, sticky: StickySpec | None) -> Iterator[Document]:
-    stable = {"cluster": cluster_name(environment, said.stable)}
+    def to_arm(name: str, match: Document, arm: ArmId) -> Document:
+        return _to(name, match, {"cluster": cluster_name(environment, arm)}) | _naming(arm)
+
     if said.candidate is None:
-        yield _to(access_log.ALL, {}, stable)
+        yield to_arm(access_log.ALL, {}, said.stable)
         return
-    candidate = {"cluster": cluster_name(environment, said.candidate)}
-    yield _to(access_log.CHOSEN, {"headers": [_header_is(ARM_HEADER, "candidate")]}, candidate)
-    yield _to(access_log.CHOSEN, {"headers": [_header_is(ARM_HEADER, "stable")]}, stable)
+    yield to_arm(access_log.CHOSEN, {"headers": [_header_is(ARM_HEADER, "candidate")]}, said.candidate)
+    yield to_arm(access_log.CHOSEN, {"headers": [_header_is(ARM_HEADER, "stable")]}, said.stable)
     if not said.segments:
         yield from _shared(environment, said, sticky, {})
         return
     for segment in said.segments:
         yield from _shared(environment, said, sticky, _belongs_to(segment))
-    yield _to(access_log.OUTSIDE, {}, stable)
+    yield to_arm(access_log.OUTSIDE, {}, said.stable)
 
 
 def _shared(environment: EnvironmentId, said: Arms, sticky: StickySpec | None, match: Document) -> Iterator[Document]:
@@ -131,11 +132,11 @@ def _shared(environment: EnvironmentId, said: Arms, sticky: StickySpec | None, m
 def _weighted(environment: EnvironmentId, said: Arms) -> Document:
     # The weights always add up to the same total: with a hash, a growing share then keeps everybody it had.
     clusters: list[Document] = [
-        {"name": cluster_name(environment, name), "weight": TOTAL_WEIGHT if name == said.stable else 0}
+        {"name": cluster_name(environment, name), "weight": TOTAL_WEIGHT if name == said.stable else 0} | _naming(name)
         for name in said.every
     ]
     if said.mirror is not None and said.candidate is not None:
-        clusters[0]["request_headers_to_add"] = mirror.marks(cluster_name(environment, said.candidate))
+        clusters[0]["request_headers_to_add"] += mirror.marks(environment, said.candidate)
         for other in clusters[1:]:
             other["request_headers_to_remove"] = [mirror.CANDIDATE_HEADER]
     weighted: Document = {"clusters": clusters}
@@ -149,9 +150,13 @@ def _to(name: str, match: Document, action: Document) -> Document:
     return {"name": name, "match": {"prefix": "/", **match}, "route": {"timeout": "0s", **action}}
 
 
+def _naming(arm: ArmId) -> Document:
+    """Instances that serve several releases learn from each request which one it is meant for."""
+    return {"request_headers_to_add": [mirror.overwriting(mirror.RELEASE_HEADER, release_of(arm))]}
+
+
 def _telling_user(value: str) -> Document:
-    header = {"header": {"key": access_log.USER_HEADER, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {"request_headers_to_add": [header]}
+    return {"request_headers_to_add": [mirror.overwriting(access_log.USER_HEADER, value)]}
 
 
 # --- who takes part --------------------------------------------------------------------------------------------------
