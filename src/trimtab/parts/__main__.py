@@ -21,7 +21,8 @@ def main() -> None:
     asked = TypeAdapter(Asked).validate_json(sys.stdin.buffer.read())
     line = TypeAdapter(Looked)
     resource.setrlimit(resource.RLIMIT_AS, (asked.limits.memory_bytes,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for nothing in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(nothing, (0, 0))
     _say(READY)
     _allow(asked.limits.cpu_s)
     for looked in look(Path(sys.argv[1]), asked.release, asked.wanted, asked.limits.output_bytes):

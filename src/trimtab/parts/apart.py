@@ -116,5 +116,6 @@ def _no_process(why: str) -> Exception:
 
 
 def _environment() -> Mapping[str, str]:
-    """The process is of the same version as we are, wherever that is installed."""
-    return {**os.environ, "PYTHONPATH": str(Path(trimtab.__file__).parents[1])}
+    """The process is of the same version as we are, wherever that is installed. It needs nothing else of ours: what it
+    renders may be a stranger's."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(Path(trimtab.__file__).parents[1])}

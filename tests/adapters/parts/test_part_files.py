@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,21 @@ async def test_what_takes_too_much_takes_nothing_of_ours(text: str, tmp_path: Pa
     assert told(checked) == [("prompt-endless", "p.txt")]
     assert checked.problems[0].hint
     assert checked.variables == {"good": ()}
+
+
+def test_it_sees_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Mapping[str, str]] = []
+    run = subprocess.run
+
+    def remember(*args: Any, **more: Any) -> Any:
+        given.append(more["env"])
+        return run(*args, **more)
+
+    monkeypatch.setenv("TRIMTAB_SECRET_KEY", "s3cret")
+    monkeypatch.setattr(subprocess, "run", remember)
+    (tmp_path / "p.txt").write_text("Be kind.")
+    assert check(tmp_path, ReleaseSpec(prompts={"p": PromptSpec("p.txt")})).problems == ()
+    assert [set(variables) for variables in given] == [{"PATH", "PYTHONPATH"}]
 
 
 def test_what_a_step_makes_may_be_absent(tmp_path: Path) -> None:
