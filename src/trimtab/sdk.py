@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class Prompt:
             known = f"its variables: {_listed(self.variables)}" if self.variables else "it has no variables"
             raise SdkError(f"the prompt `{self.name}` {' and '.join(wrong)}; {known}")
         try:
-            return environment(_source).get_template(self.name).render(values)
+            return _shared(os.environ.get("TRIMTAB_PROMPTS", "")).get_template(self.name).render(values)
         except (SdkError, ImportError):
             raise
         except Exception as error:
@@ -66,7 +67,10 @@ def release() -> str:
 def prompts() -> dict[str, Prompt]:
     """All prompts of the release, by name."""
     said = _json("TRIMTAB_PROMPTS", "release.prompts")
-    return {name: Prompt(name, Path(one["file"]), tuple(one["variables"])) for name, one in said.items()}
+    try:
+        return {name: Prompt(name, Path(one["file"]), tuple(one["variables"])) for name, one in said.items()}
+    except (TypeError, KeyError):
+        raise SdkError("TRIMTAB_PROMPTS must have a `file` and `variables` for each prompt") from None
 
 
 def prompt(name: str) -> Prompt:
@@ -99,7 +103,11 @@ def flags() -> dict[str, Any]:
 # --- templates ---
 
 
-def environment(source: Callable[[str], str | None]) -> SandboxedEnvironment:
+Source = str | tuple[str, str | None, Callable[[], bool] | None] | None
+"""A template: its text, maybe with its file, and with what tells whether it is still the same."""
+
+
+def environment(source: Callable[[str], Source]) -> SandboxedEnvironment:
     """How prompts are rendered, here and when a release is checked: in Jinja2's sandbox; what is not given is an error,
     and no space is added or taken away. `source`: the text of a prompt by its name; None: there is no such prompt."""
     from jinja2 import FunctionLoader, StrictUndefined
@@ -139,9 +147,26 @@ def _names(node: nodes.Node) -> Iterator[str | None]:
         yield None
 
 
-def _source(name: str) -> str | None:
+@lru_cache(maxsize=4)
+def _shared(_: str) -> SandboxedEnvironment:
+    """One for all prompts that TRIMTAB_PROMPTS names, so that a template is compiled once."""
+    return environment(_source)
+
+
+def _source(name: str) -> Source:
     known = prompts()
-    return _text(known[name].file) if name in known else None
+    if name not in known:
+        return None
+    file, state = known[name].file, _state(known[name].file)
+    return _text(file), None, lambda: _state(file) == state
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 # --- the environment's variables and files ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from trimtab.views.backups import BackupView
 from trimtab.views.findings import Finding
 from trimtab.views.history import entry, is_routine
 from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
-from trimtab.views.release_diff import ReleaseDiffView
+from trimtab.views.release_diff import FileChange, PartChange, ReleaseDiffView
 
 GOLDEN = Path(__file__).parent / "golden"
 SCENE = play()
@@ -176,6 +177,14 @@ def test_picture(name: str, width: int) -> None:
     assert drawn == path.read_text().splitlines()
 
 
+def test_many_files_are_counted() -> None:
+    files = tuple(FileChange(f"build/{number}.js", "added") for number in range(1000))
+    found = replace(a_diff(), parts=(PartChange("web", files),))
+    shown = lines(diff_picture(found, 110), 110)
+    assert "and 800 more files: `--json` has them all" in shown
+    assert len(shown) < 300
+
+
 def test_every_golden_file_is_of_a_picture() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == {f"{name}-{width}" for name, width in CASES}
 
@@ -218,7 +227,5 @@ def test_text_from_outside_cannot_steer_the_terminal() -> None:
 
 
 def test_a_status_that_is_not_known_is_shown_by_its_word() -> None:
-    from dataclasses import replace
-
     shown = lines(run_picture(replace(a_run(5), status="from_the_future"), NOW), 80)
     assert "• from the future" in shown[0]

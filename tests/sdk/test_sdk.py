@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2.sandbox import SandboxedEnvironment
 
 from tests.cli.scenario import SPECIFICATION
 from trimtab import sdk
@@ -69,6 +70,32 @@ def test_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_prompt_has_the_version_that_the_release_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started(root, monkeypatch)
     assert sdk.prompt("answer").version == version_of(digest_of(TEMPLATE.encode()), ("question", "mood"))
+
+
+def test_a_template_is_compiled_once_and_anew_when_its_file_changes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(root, monkeypatch)
+    compiled: list[object] = []
+    compile_ = SandboxedEnvironment.compile
+
+    def counted(self: SandboxedEnvironment, *args: Any, **more: Any) -> Any:
+        compiled.append(args)
+        return compile_(self, *args, **more)
+
+    monkeypatch.setattr(SandboxedEnvironment, "compile", counted)
+    for _ in range(3):
+        assert sdk.prompt("tone").render(mood="kind") == "Be kind."
+    assert len(compiled) == 1
+    (root / "prompts" / "tone.txt").write_text("Always be {{ mood }}.")
+    assert sdk.prompt("tone").render(mood="kind") == "Always be kind."
+
+
+def test_what_is_set_by_hand_must_be_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ('{"a": "a.txt"}', '{"a": {"file": "a.txt"}}', "[]", "{"):
+        monkeypatch.setenv("TRIMTAB_PROMPTS", text)
+        with pytest.raises(SdkError, match="TRIMTAB_PROMPTS"):
+            sdk.prompts()
 
 
 def test_variables_are_exactly_those_that_there_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

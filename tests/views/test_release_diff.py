@@ -123,7 +123,8 @@ def test_large_texts_are_counted_and_not_shown() -> None:
     found = Comparer().compare(old, new)
     assert (found.added, found.removed, found.lines) == (MOST_LINES + 1, MOST_LINES + 1, ())
     assert found.hidden
-    assert Comparer().compare("", new).added == MOST_LINES + 1
+    only_new = Comparer().compare("", new)
+    assert (only_new.added, only_new.removed, only_new.lines) == (MOST_LINES + 1, 0, ())
     tired = Comparer(lines_left=1)
     assert tired.compare("a\nb\n", "c\nd\n").lines == ()
 
@@ -189,6 +190,9 @@ def test_permissions_are_told() -> None:
         found = compare(side({"run": b""}, release), side({"run": b""}, release, {"run": "755"}))
         assert [file.note for part in found.parts for file in part.files] == ["now executable, before a plain file"]
         assert found.prompts == ()
+    found = compare(side({"run": b"1"}, prompts), side({"run": b"2"}, prompts, {"run": "755"}))
+    assert [prompt.name for prompt in found.prompts] == ["p"]
+    assert [file.note for part in found.parts for file in part.files] == ["now executable, before a plain file"]
 
 
 def test_dependencies_are_told_by_name() -> None:

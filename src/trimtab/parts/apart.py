@@ -70,7 +70,8 @@ def checked(found: Sequence[Looked], may_be_absent: bool) -> CheckedFiles:
     if not may_be_absent:
         problems += [_missing(looked.what, path) for looked in found for path in looked.absent]
     variables = {looked.what: looked.variables for looked in found if not looked.problems and not looked.absent}
-    return CheckedFiles(tuple(problems), variables, tuple(absent) if may_be_absent else ())
+    # What is wrong with a prompt is wrong with all that take it in, and told once.
+    return CheckedFiles(tuple(dict.fromkeys(problems)), variables, tuple(absent) if may_be_absent else ())
 
 
 def _missing(what: str, path: str) -> Problem:

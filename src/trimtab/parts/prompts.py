@@ -17,26 +17,27 @@ from trimtab.parts.files import PROMPT, Absent, Refused, read_text
 from trimtab.sdk import environment, used
 
 ENDLESS = "let it loop over what it is given, and not more"
+ITSELF = "let no macro call itself, and no prompt take in itself"
 
 
 class TooMuch(Exception):
     """The text has no end."""
 
 
-class MadeUp(str):
+class Value(str):
     """What stands in for a value that no example is given of: text, and whatever a template takes it for besides."""
 
     __slots__ = ()
 
-    def __getattr__(self, name: str) -> MadeUp:
+    def __getattr__(self, name: str) -> Value:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
 
-    def __getitem__(self, _: Any) -> MadeUp:
+    def __getitem__(self, _: Any) -> Value:
         return self
 
-    def __call__(self, *_: Any, **__: Any) -> MadeUp:
+    def __call__(self, *_: Any, **__: Any) -> Value:
         return self
 
     def __iter__(self) -> Iterator[str]:
@@ -61,7 +62,7 @@ class Prompts:
         spec = self.specs[name]
         try:
             text = self._text(name)
-            tree = self._environment.parse(text)
+            tree = self._environment.parse(text, name)
             template = self._environment.get_template(name)
             uses = self._uses(name, {name})
         except Refused as refused:
@@ -95,7 +96,7 @@ class Prompts:
     def _uses(self, name: str, seen: set[str]) -> set[str]:
         """The variables that it uses itself or through what it takes in."""
         file = self.specs[name].file
-        variables, taken = used(self._environment, self._environment.parse(self._text(name)))
+        variables, taken = used(self._environment, self._environment.parse(self._text(name), name))
         for other in sorted(taken, key=str):
             if other is None:
                 message = "it takes in a template whose name is known only when it is rendered"
@@ -113,12 +114,13 @@ class Prompts:
         return variables
 
     def _rendered(self, spec: PromptSpec, template: Template, variables: tuple[str, ...]) -> Iterator[Problem]:
-        values = {name: spec.example.get(name, MadeUp(name)) for name in variables}
+        values = {name: spec.example.get(name, Value(name)) for name in variables}
         made_up = set(variables) - spec.example.keys()
         try:
             self._render(template, values)
         except (TooMuch, MemoryError, RecursionError, OverflowError) as error:
-            yield endless(spec.file, _why(error, self.most_output_bytes))
+            hint = ITSELF if isinstance(error, RecursionError) else ENDLESS
+            yield Problem("prompt-endless", f"rendering it {_why(error, self.most_output_bytes)}", hint, spec.file)
         except (SecurityError, TemplateNotFound) as error:
             yield Problem("prompt-render", f"it cannot be rendered: {error}", "take that out", spec.file)
         except TemplateSyntaxError as error:
@@ -138,11 +140,6 @@ class Prompts:
             total += len(piece)
             if total > self.most_output_bytes:
                 raise TooMuch
-
-
-def endless(file: str, why: str) -> Problem:
-    """A prompt that takes more than it may."""
-    return Problem("prompt-endless", f"rendering it {why}", ENDLESS, file)
 
 
 def _why(error: BaseException, most_output_bytes: int) -> str:

@@ -81,6 +81,13 @@ async def check_prompts_take_in_prompts_only(files: PartFiles, folder: Path) -> 
         assert told(checked) == [("prompt-include", "p.txt")], text
 
 
+async def check_a_fault_of_what_is_taken_in_is_told_once(files: PartFiles, folder: Path) -> None:
+    for content in (b"a\n{% if %}", b"a\n\xff"):
+        (folder / "tone.txt").write_bytes(content)
+        checked = await check_prompt(files, folder, "{% include 'tone' %}", prompt(), tone=prompt(file="tone.txt"))
+        assert [where for _, where in told(checked)] == ["tone.txt:2"]
+
+
 async def check_files_that_are_no_prompts_are_refused(files: PartFiles, folder: Path) -> None:
     cases: tuple[tuple[bytes, tuple[str, str]], ...] = (
         (b"caf\xe9", ("prompt-encoding", "p.txt:1")),
@@ -153,6 +160,7 @@ CHECKS: tuple[Callable[[PartFiles, Path], Awaitable[None]], ...] = (
     check_syntax_has_its_place,
     check_variables_are_those_that_are_declared,
     check_prompts_take_in_prompts_only,
+    check_a_fault_of_what_is_taken_in_is_told_once,
     check_files_that_are_no_prompts_are_refused,
     check_rendering_ends,
     check_an_example_must_be_rendered,

@@ -31,12 +31,10 @@ class Comparer:
         tail = next((index for index in range(same) if a[-1 - index] != b[-1 - index]), same)
         middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
         longest = max(len(middle_a), len(middle_b))
-        only_one = not middle_a or not middle_b
-        if not only_one and (longest > MOST_LINES or longest > self.lines_left):
+        if longest > MOST_LINES or longest > self.lines_left:
             gone, come = Counter(middle_a), Counter(middle_b)
             return TextDiff((come - gone).total(), (gone - come).total(), hidden="too large to show")
-        if not only_one:
-            self.lines_left -= longest
+        self.lines_left -= longest
         return _told(a[:head], _changes(middle_a, middle_b), a[len(a) - tail :])
 
 

@@ -26,6 +26,8 @@ from trimtab.views.release_diff import (
 )
 
 SIDE_BY_SIDE_CELLS = 120
+MOST_FILES = 200
+"""Of one part that are shown."""
 _LOOKS = {"added": ("+", GOOD), "removed": ("-", BAD), "changed": ("~", CARE)}
 _STYLES = {"+": GOOD, "-": BAD, "~": DIM, " ": ""}
 _TAB = "    "
@@ -47,8 +49,11 @@ def diff_picture(found: ReleaseDiffView, width: int, *, beside: bool = True) -> 
         rows += [Text(), _dependencies(found.dependencies, width)]
     for part in found.parts:
         rows += [Text(), joined(Text(f"part {clean(part.name)}", style=STRONG), count(len(part.files), "file"))]
-        for file in part.files:
+        for file in part.files[:MOST_FILES]:
             rows += _file(file, beside)
+        if len(part.files) > MOST_FILES:
+            more = count(len(part.files) - MOST_FILES, "more file")
+            rows.append(Text(f"and {more}: `--json` has them all", style=DIM))
     if found.settings:
         rows += [Text(), _settings("TRIMTAB.YAML", found.settings, width)]
     return Group(*rows)
