@@ -30,6 +30,7 @@ from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.git import GitSource
+from trimtab.adapters.parts import LimitedPartFiles
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
@@ -94,7 +95,9 @@ class Installation:
             env={"PATH": os.environ["PATH"]},
             earlier=EarlierRuns(self.store),
         )
-        pipeline = Pipeline(self.source, FileArtifacts(folder / "artifacts"), workspaces, steps, load)
+        pipeline = Pipeline(
+            self.source, FileArtifacts(folder / "artifacts"), workspaces, steps, load, LimitedPartFiles()
+        )
         self.engine = Engine(
             store=self.store,
             clock=self.clock,

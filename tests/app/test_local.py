@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from trimtab.app.local import Place, Wishes, run_steps, running
+from trimtab.app.local.reading import configuration
+from trimtab.core.errors import TrimtabError
 from trimtab.views.model import RunView
 
 CONFIGURATION = """
@@ -56,3 +58,16 @@ def test_each_folder_has_a_place_of_its_own(tmp_path: Path) -> None:
     assert one.home.parent == other.home.parent == tmp_path / "cache" / "trimtab" / "run"
     relative = Place.of(tmp_path, {"XDG_CACHE_HOME": "relative"})
     assert relative.home.is_relative_to(Path.home() / ".cache")
+
+
+def test_a_prompt_that_cannot_be_rendered_is_told_before_anything_runs(place: Place) -> None:
+    """What is not there yet, a step may make."""
+    file = place.top / "trimtab.yaml"
+    release = "release: {prompts: {a: a.txt, b: made.txt}}"
+    file.write_text(f"{file.read_text()}\n{release}\n")
+    (place.top / "a.txt").write_text("{{ q }}")
+    assert set(configuration(place.top).release.prompts) == {"a", "b"}
+    (place.top / "a.txt").write_text("{{ q")
+    with pytest.raises(TrimtabError) as caught:
+        run_steps(place, Wishes(), Seen(), print)
+    assert [(each.code, each.where) for each in caught.value.problems] == [("prompt-syntax", "a.txt:1")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -12,17 +13,19 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tests.cli.previewed import with_previews
-from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, play, status
+from tests.cli.released import a_diff, a_release
+from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, digest, play, status
 from trimtab import __version__
 from trimtab.app.doctor import backup, controller, disk, gateway, sandbox
 from trimtab.cli.pictures.backup import backup_picture
+from trimtab.cli.pictures.diff import diff_picture
 from trimtab.cli.pictures.doctor import doctor_picture
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.history import history_picture
 from trimtab.cli.pictures.metrics import metrics_picture
 from trimtab.cli.pictures.overview import overview
 from trimtab.cli.pictures.previews import previews_table
-from trimtab.cli.pictures.releases import releases_table
+from trimtab.cli.pictures.releases import release_picture, releases_table
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
 from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
@@ -34,6 +37,7 @@ from trimtab.views.backups import BackupView
 from trimtab.views.findings import Finding
 from trimtab.views.history import entry, is_routine
 from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
+from trimtab.views.release_diff import FileChange, PartChange, ReleaseDiffView
 
 GOLDEN = Path(__file__).parent / "golden"
 SCENE = play()
@@ -144,6 +148,10 @@ PICTURES: dict[str, Draw] = {
     "previews-status": lambda width: status_picture(status(PREVIEWED), PREVIEWED.now + 60, width),
     "releases": lambda _: releases_table(BOARD.releases(APP), NOW),
     "metrics": lambda _: metrics_picture(the_metrics()),
+    "release": lambda _: release_picture(a_release(), NOW),
+    "diff": lambda width: diff_picture(a_diff(), width),
+    "diff-plain": lambda width: diff_picture(a_diff(), width, beside=False),
+    "diff-nothing": lambda width: diff_picture(ReleaseDiffView(APP, digest("new"), digest("old")), width),
     "rollouts": lambda _: rollouts_table(BOARD.rollouts(PRODUCTION), NOW),
     "rollout-first": lambda width: rollout_picture(a_rollout(1), NOW, width),
     "rollout-promoted": lambda width: rollout_picture(a_rollout(2), NOW, width),
@@ -155,8 +163,9 @@ PICTURES: dict[str, Draw] = {
     "overview": lambda width: overview(an_overview(), width, NOW),
 }
 CASES = [(name, 110) for name in PICTURES] + [
-    (name, 72) for name in ("status", "overview", "rollout-paused", "runs", "doctor")
+    (name, 72) for name in ("status", "overview", "rollout-paused", "runs", "doctor", "diff")
 ]
+CASES += [("diff", 140), ("diff-plain", 140)]
 
 
 @pytest.mark.parametrize(("name", "width"), CASES)
@@ -166,6 +175,14 @@ def test_picture(name: str, width: int) -> None:
     if os.environ.get("TRIMTAB_REWRITE_GOLDEN"):
         path.write_text("\n".join(drawn) + "\n")
     assert drawn == path.read_text().splitlines()
+
+
+def test_many_files_are_counted() -> None:
+    files = tuple(FileChange(f"build/{number}.js", "added") for number in range(1000))
+    found = replace(a_diff(), parts=(PartChange("web", files),))
+    shown = lines(diff_picture(found, 110), 110)
+    assert "and 800 more files: `--json` has them all" in shown
+    assert len(shown) < 300
 
 
 def test_every_golden_file_is_of_a_picture() -> None:
@@ -210,7 +227,5 @@ def test_text_from_outside_cannot_steer_the_terminal() -> None:
 
 
 def test_a_status_that_is_not_known_is_shown_by_its_word() -> None:
-    from dataclasses import replace
-
     shown = lines(run_picture(replace(a_run(5), status="from_the_future"), NOW), 80)
     assert "• from the future" in shown[0]

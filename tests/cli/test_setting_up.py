@@ -94,6 +94,26 @@ def test_validate_reads_templates_beside_the_file(run: Terminal) -> None:
     assert "a.yaml of https://git.example.com/x.git: not looked at from here" in said.err
 
 
+def test_validate_looks_at_the_files_of_the_release(run: Terminal) -> None:
+    release = "{prompts: {a: {file: p/a.txt, variables: [q]}}, flags: f.json}"
+    text = f"app: shop\nservice: {{command: run}}\nrelease: {release}\n"
+    Path("trimtab.yaml").write_text(text)
+    Path("p").mkdir()
+    Path("p/a.txt").write_text("one\n{{ r }}\n")
+    said = run("validate")
+    assert said.code == 1
+    assert said.out.startswith(
+        "p/a.txt:2: it uses `r`, which is not one of its variables [prompt-variable-undeclared]\n"
+    )
+    assert "f.json: there is no such file [release-flags]" in said.out
+    Path("p/a.txt").write_text("{{ q }}\n")
+    Path("trimtab.yaml").write_text(f"{text}pipeline: {{build: {{run: make, outputs: f.json}}}}\n")
+    said = run("validate")
+    assert said.code == 0
+    assert "f.json: not there yet, looked at when a release is cut" in said.err
+    assert run.json("validate") == []
+
+
 def test_validate_of_nothing(run: Terminal) -> None:
     said = run("validate")
     assert (said.code, said.out) == (1, "")

@@ -83,6 +83,13 @@ def test_the_same_seed_draws_the_same_picture(run: Terminal) -> None:
     assert Path("one.svg").read_bytes() == Path("two.svg").read_bytes()
 
 
+def test_without_numpy_it_says_how_to_get_it(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trimtab.cli.simulate.find_spec", lambda _: None)
+    said = run("simulate", *QUICKLY)
+    assert said.code == 1
+    assert "pip install 'trimtab[simulate]'" in said.err
+
+
 def test_without_matplotlib_it_says_how_to_get_it(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     said = run("simulate", "--picture", "canary.png")

@@ -31,8 +31,14 @@ release:
     prompts: [./prompts/, evals]
   model:
     provider: openai
-    temperature: 0.2
-    stop: ~
+    name: gpt-x
+    parameters: {temperature: 0.2, stop: ~}
+    fallback: [{file: models/small.gguf}]
+  prompts:
+    answer: prompts/answer.txt
+    judge: {file: texts/judge.txt, variables: [answer], example: {answer: "42"}}
+  config: {passages: 4, tags: [a, b]}
+  flags: flags.json
 environments:
   staging:
     port: 8081

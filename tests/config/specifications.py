@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from trimtab.config.metrics import MetricKind
 from trimtab.config.quantities import show_duration, show_size
+from trimtab.core.model.contents import with_named_files
 from trimtab.core.model.pipeline import (
     ConcurrencySpec,
     ConditionSpec,
@@ -32,6 +33,7 @@ from trimtab.core.model.specification import (
     LatencySpec,
     MetricSpec,
     PreviewsSpec,
+    PromptSpec,
     ReleaseSpec,
     ScheduleSpec,
     ServiceSpec,
@@ -297,16 +299,51 @@ SERVICES = st.builds(
     drain_timeout_s=seconds(0, 3600),
     stop_timeout_s=seconds(0, 3600),
 )
-RELEASES = st.builds(
-    ReleaseSpec,
-    parts=st.dictionaries(NAMES, NAMES, min_size=1, max_size=3).map(
-        lambda parts: (
-            {name: (f"{name}/{path}", f"{name}/more") for name, path in parts.items() if path != "more"}
-            or {"code": (".",)}
-        )
-    ),
-    model=st.none() | st.dictionaries(NAMES, DATA, max_size=3),
-)
+FILE_NAMES = NAMES.map(lambda name: f"files/{name}.json")
+VARIABLE_NAMES = st.lists(st.sampled_from(["question", "passages", "n_1"]), max_size=3, unique=True).map(tuple)
+DATA_BY_NAME = st.dictionaries(NAMES, DATA, max_size=3)
+
+
+@st.composite
+def models(draw: st.DrawFn, fallback: bool = True) -> dict[str, Any]:
+    model = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "provider": NAMES,
+                "name": NAMES,
+                "revision": NAMES,
+                "url": st.just("https://example.com/v1"),
+                "file": FILE_NAMES,
+                "parameters": DATA_BY_NAME.filter(bool),
+            },
+        ).filter(lambda model: "name" in model or "file" in model)
+    )
+    others = draw(st.lists(models(fallback=False), max_size=2)) if fallback else []
+    return {**model, **({"fallback": others} if others else {})}
+
+
+@st.composite
+def releases(draw: st.DrawFn) -> ReleaseSpec:
+    given = draw(st.dictionaries(NAMES, NAMES, min_size=1, max_size=3))
+    parts = {name: (f"{name}/{path}", f"{name}/more") for name, path in given.items() if path != "more"}
+    release = ReleaseSpec(
+        parts=parts or {"code": (".",)},
+        model=draw(st.none() | models()),
+        prompts=draw(
+            st.dictionaries(
+                NAMES, st.builds(PromptSpec, FILE_NAMES, st.none() | VARIABLE_NAMES, DATA_BY_NAME), max_size=2
+            )
+        ),
+        config=draw(st.none() | DATA_BY_NAME.filter(bool)),
+        flags=draw(st.just("") | FILE_NAMES),
+    )
+    if release.config is None:
+        release = replace(release, config_file=draw(st.just("") | FILE_NAMES))
+    return replace(release, parts=with_named_files(release))
+
+
+RELEASES = releases()
 PREVIEWS = st.builds(
     PreviewsSpec,
     first_port=st.integers(60_000, 60_100),
@@ -369,12 +406,25 @@ def as_file(specification: Specification) -> dict[str, Any]:
             "stop_timeout": show_duration(service.stop_timeout_s),
         },
         "pipeline": {step.name: _step(step) for step in specification.steps},
-        "release": _given(parts={name: list(paths) for name, paths in release.parts.items()}, model=release.model),
+        "release": _given(
+            parts={name: list(paths) for name, paths in release.parts.items()},
+            model=release.model,
+            prompts={name: _prompt(prompt) for name, prompt in release.prompts.items()},
+            config=release.config if release.config is not None else release.config_file or None,
+            flags=release.flags or None,
+        ),
         "environments": {spec.name: _environment(spec) for spec in specification.environments},
         "on_newer_change": specification.on_newer_change,
         "schedules": {schedule.name: _schedule(schedule) for schedule in specification.schedules},
         "previews": _previews(specification.previews) if specification.previews else False,
     }
+
+
+def _prompt(prompt: PromptSpec) -> Any:
+    if prompt.variables is None and not prompt.example:
+        return prompt.file
+    variables = None if prompt.variables is None else list(prompt.variables)
+    return _given(file=prompt.file, variables=variables, example=prompt.example)
 
 
 def _schedule(schedule: ScheduleSpec) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from trimtab.core.model.specification import (
     EnvironmentSpec,
     ErrorsSpec,
     LatencySpec,
+    PromptSpec,
     ReleaseSpec,
     ServiceSpec,
     Specification,
@@ -48,8 +49,24 @@ def test_every_setting_reaches_the_specification() -> None:
             StepSpec(name="lint", run="ruff check", needs=("test",), env={"CI": "true"}, timeout_s=5400.0, retries=1),
         ),
         release=ReleaseSpec(
-            parts={"code": (".",), "prompts": ("prompts", "evals")},
-            model={"provider": "openai", "temperature": 0.2, "stop": None},
+            parts={
+                "code": (".",),
+                "prompts": ("prompts", "evals", "texts/judge.txt"),
+                "model": ("models/small.gguf",),
+                "flags": ("flags.json",),
+            },
+            model={
+                "provider": "openai",
+                "name": "gpt-x",
+                "parameters": {"temperature": 0.2, "stop": None},
+                "fallback": [{"file": "models/small.gguf"}],
+            },
+            prompts={
+                "answer": PromptSpec("prompts/answer.txt"),
+                "judge": PromptSpec("texts/judge.txt", ("answer",), {"answer": "42"}),
+            },
+            config={"passages": 4, "tags": ["a", "b"]},
+            flags="flags.json",
         ),
         environments=(
             EnvironmentSpec(name="staging", port=8081, strategy=INSTANT),
@@ -118,6 +135,31 @@ def test_variables_are_text_as_it_is_written() -> None:
 @pytest.mark.parametrize("short", ["src/", "[src]", "{code: src}", "{code: [./src/]}"])
 def test_paths_alone_are_the_code_part(short: str) -> None:
     assert load(f"{MINIMAL}release: {{parts: {short}}}").release.parts == {"code": ("src",)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ("{code: [.]}", {"code": (".",), "prompts": ("p/a.txt",), "config": ("c.toml",)}),
+        ("{code: [.], texts: [p/]}", {"code": (".",), "texts": ("p",), "config": ("c.toml",)}),
+        ("{code: [src/, p/a.txt, c.toml]}", {"code": ("src", "p/a.txt", "c.toml")}),
+        ("{code: [.], prompts: [p/more]}", {"code": (".",), "prompts": ("p/more", "p/a.txt"), "config": ("c.toml",)}),
+    ],
+)
+def test_what_is_named_by_itself_is_in_a_part(parts: str, expected: dict[str, tuple[str, ...]]) -> None:
+    """Whatever names it or a folder above it keeps it; `.` does not name it."""
+    release = load(f"{MINIMAL}release: {{parts: {parts}, prompts: {{a: ./p/a.txt}}, config: c.toml}}").release
+    assert release.parts == expected
+    assert release.config_file == "c.toml"
+
+
+def test_what_an_instance_is_handed_must_fit_its_environment() -> None:
+    data = "".join(f"    k{number}: {'x' * 10_000}\n" for number in range(7))
+    for setting in ("  config:\n", "  model:\n    name: m\n    parameters:\n"):
+        deeper = data if "config" in setting else data.replace("    k", "      k")
+        with pytest.raises(TrimtabError) as caught:
+            load(f"{MINIMAL}release:\n{setting}{deeper}")
+        assert "put it in a file" in caught.value.problem.hint
 
 
 def test_a_health_path_can_stand_alone() -> None:

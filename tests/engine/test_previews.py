@@ -12,6 +12,7 @@ from trimtab.core.decide.environment import EnvironmentState
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
+from trimtab.core.model.specification import Specification
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.testing.memory_source import File
 from trimtab.views.model import EnvironmentView, PreviewView
@@ -101,6 +102,24 @@ class Previewing(World):
 @pytest.fixture
 def world(tmp_path: Path) -> Previewing:
     return Previewing(tmp_path)
+
+
+async def test_the_instances_of_a_preview_know_the_variables_of_prompts(world: Previewing) -> None:
+    """Which nothing but the manifest of the release says."""
+    await world.begin()
+    seen: list[Specification] = []
+    ensure = world.runtime.ensure
+
+    async def remember(*args: object, **more: object) -> None:
+        seen.extend(each for each in args if isinstance(each, Specification))
+        await ensure(*args, **more)  # type: ignore[arg-type]
+
+    world.runtime.ensure = remember  # type: ignore[method-assign]
+    world.propose("verse", "{{ q }}", f"{world.configuration}\nrelease: {{prompts: {{answer: version.txt}}}}\n")
+    await world.until(lambda: world.serves(2))
+    assert {specification.release.prompts["answer"].variables for specification in seen} == {("q",)}
+    assert {place.env["STAGE"] for specification in seen for place in specification.environments} == {"preview"}
+    await world.stop()
 
 
 async def test_a_pull_request_has_a_preview_until_it_is_closed(world: Previewing) -> None:

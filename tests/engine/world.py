@@ -29,6 +29,7 @@ from trimtab.testing.clock import ManualClock
 from trimtab.testing.inline_threads import InlineThreads
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_measurements import MemoryMeasurements
+from trimtab.testing.memory_parts import MemoryPartFiles
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
 from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_runtime import MemoryRuntime
@@ -172,7 +173,7 @@ class World:
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),
         )
-        pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load)
+        pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load, MemoryPartFiles())
         delivery = Delivery(
             self.state_repository,
             self.artifacts,

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from trimtab.api import commands, forges, reruns, secrets
 from trimtab.api.server import DOCUMENTED
 from trimtab.core import errors
-from trimtab.core.model import facts, forge, specification
-from trimtab.views import model
+from trimtab.core.model import facts, forge, release, specification
+from trimtab.views import model, release_diff
 
 _BEGINNING = """\
 # The HTTP API
@@ -78,7 +78,7 @@ data: {"seq":151,"at":1795401844.6,"object":"env/shop/production","kind":"LiveCh
 ```
 """
 _TITLES = {"read": "Reading", "steer": "Steering"}
-_NOUNS = (model, errors, facts, forge, specification, commands, forges, reruns, secrets)
+_NOUNS = (model, release_diff, errors, facts, forge, release, specification, commands, forges, reruns, secrets)
 """Where the classes of the objects are; the meaning of a field is its docstring there."""
 _ASKED = (commands.__name__, forges.__name__, reruns.__name__, secrets.__name__)
 """Where the bodies of requests are: there, a default is what may be left out."""

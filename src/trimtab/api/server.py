@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from trimtab.api import commands, forges, git, logs, metrics, problems, queries, secrets
+from trimtab.api import commands, forges, git, logs, metrics, problems, queries, release_queries, secrets
 from trimtab.api.auth import TokenAuthentication
 from trimtab.api.services import Services
 
-DOCUMENTED = (queries.routes, logs.routes, metrics.routes, commands.routes, forges.routes, secrets.routes)
+DOCUMENTED = (
+    queries.routes,
+    release_queries.routes,
+    logs.routes,
+    metrics.routes,
+    commands.routes,
+    forges.routes,
+    secrets.routes,
+)
 """What the reference page tells of; Git has its own way of telling."""
 
 

@@ -14,6 +14,7 @@ from trimtab.adapters.envoy.gateway import EnvoyGateway
 from trimtab.adapters.forges import FileForgeSecrets, HttpForges
 from trimtab.adapters.git import GitHttpBackend, GitSource, GitStateRepository
 from trimtab.adapters.measurements import MeasurementReader
+from trimtab.adapters.parts import LimitedPartFiles
 from trimtab.adapters.processes.runtime import ProcessRuntime
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
@@ -41,6 +42,7 @@ class Ports:
     secrets: SecretPlaces
     secret_store: FileSecrets
     reports: LimitedReports
+    part_files: LimitedPartFiles
     runtime: ProcessRuntime
     gateway: EnvoyGateway
     measurements: MeasurementReader
@@ -84,6 +86,7 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
         secrets=SecretPlaces(kept, SopsSecrets(source, os.environ), vault_of(os.environ)),
         secret_store=kept,
         reports=LimitedReports(),
+        part_files=LimitedPartFiles(),
         runtime=ProcessRuntime(home / "instances", processes, clock),
         gateway=EnvoyGateway(home / "gateway", processes, clock),
         measurements=MeasurementReader(clock),

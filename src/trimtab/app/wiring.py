@@ -36,7 +36,7 @@ def wire(
     """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
     `public_url`: where others reach its API, if that is another address than its own."""
     steps = _steps(ports, home)
-    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration)
+    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration, ports.part_files)
     delivery = Delivery(
         state_repository=ports.state_repository,
         artifacts=ports.artifacts,

@@ -29,7 +29,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "See": {
         "status": Entry("Show what runs where, and what is on its way.", "status:status"),
         "runs": Entry("List the newest runs of the pipeline, or show one.", "runs:runs"),
-        "releases": Entry("List the newest releases and how they fared.", "releases:releases"),
+        "releases": Entry("List the newest releases and how they fared, or show one.", "releases:releases"),
+        "diff": Entry("Show what a release changes: prompts, model, files.", "diff:diff"),
         "previews": Entry("List the previews of pull requests, or remove one.", "previews:previews"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
         "metrics": Entry("Read your own metrics once, now.", "metrics:metrics"),

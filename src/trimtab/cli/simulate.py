@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -54,6 +55,7 @@ def simulate(
     """Before a rollout starts: how soon a worse release is caught with this traffic, how likely a false alarm is, how
     soon a good one is through, and how often there is no verdict until the deadline. The steps and the analysis are
     those of FILE, trimtab.yaml of this folder; the decisions are made by the rule that makes the real ones."""
+    _ensure_numpy()
     from trimtab.cli.pictures.simulate import answers_picture
     from trimtab.simulate import picture as drawing
     from trimtab.simulate.answers import answers
@@ -74,6 +76,12 @@ def simulate(
     if picture is not None:
         drawing.draw(found, what, picture)
         say(f"{picture} drawn")
+
+
+def _ensure_numpy() -> None:
+    if find_spec("numpy") is None:
+        hint = "pip install 'trimtab[simulate]'"
+        raise failure("no-numpy", "rollouts are simulated with numpy, which is not installed", hint)
 
 
 def _specification(file: Path) -> Specification:

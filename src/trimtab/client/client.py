@@ -26,6 +26,7 @@ from trimtab.views.model import (
     StatusView,
     WebhookView,
 )
+from trimtab.views.release_diff import ReleaseDetailView, ReleaseDiffView
 
 API = "/api/v1"
 EVENT_SILENCE_S = 45.0
@@ -100,6 +101,16 @@ class TrimtabClient:
     def releases(self, app: str, limit: int = 20) -> tuple[ReleaseView, ...]:
         """Newest first."""
         return self._transport.get(tuple[ReleaseView, ...], _path("apps", app, "releases"), limit=limit)
+
+    def release(self, app: str, release: str) -> ReleaseDetailView:
+        """One release (a digest or its beginning) with all that it is made of."""
+        return self._transport.get(ReleaseDetailView, _path("apps", app, "releases", release))
+
+    def diff(self, app: str, release: str, base: str | None = None, *, full: bool = False) -> ReleaseDiffView:
+        """What the release changes against `base` (None: what is live in the last environment). `full`: with the texts
+        of all files."""
+        path = _path("apps", app, "releases", release, "diff", base or "live")
+        return self._transport.get(ReleaseDiffView, path, full=full)
 
     def environment(self, app: str, environment: str) -> EnvironmentView:
         return self._transport.get(EnvironmentView, _path("apps", app, "environments", environment))

@@ -1,17 +1,15 @@
-"""The settings of an application: service and release."""
+"""The settings of an application's service."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from trimtab.config.defaults import RELEASE, SERVICE
-from trimtab.config.fields import Command, Duration, EnvName, Name, PlainData, RepositoryPaths, UrlPath, Variables
+from trimtab.config.defaults import SERVICE
+from trimtab.config.fields import Command, Duration, EnvName, UrlPath, Variables
 from trimtab.config.quantities import wrong
 from trimtab.config.setting import Settings, duration, group, mapping, required, setting
-
-_PARTS = {name: list(paths) for name, paths in RELEASE.parts.items()}
 
 
 class Health(Settings):
@@ -80,30 +78,4 @@ class Service(Settings):
         "30s",
         ge=0,
         le=3600,
-    )
-
-
-def _parts(value: Any) -> Any:
-    return {"code": value} if isinstance(value, (str, list)) else value
-
-
-class Release(Settings):
-    """What goes into a release."""
-
-    parts: Annotated[
-        dict[Name, RepositoryPaths],
-        Field(min_length=1),
-        BeforeValidator(_parts, json_schema_input_type=RepositoryPaths | dict[Name, RepositoryPaths]),
-    ] = group(
-        lambda: dict(_PARTS),
-        "The parts of a release and their paths; `.` means every file that Git tracks. A file belongs to the"
-        " part that names it most closely. A path or a list of paths alone is the part `code`.",
-        {"code": ["."], "prompts": ["prompts/"]},
-        ["src/", "pyproject.toml"],
-        shown=_PARTS,
-    )
-    model: PlainData | None = setting(
-        None,
-        "The language model and its parameters, kept in the release as they are: a change of them is a new release.",
-        {"provider": "openai", "name": "gpt-x", "temperature": 0.2},
     )

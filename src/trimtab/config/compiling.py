@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trimtab.config.application import Release, Service
+from trimtab.config.application import Service
 from trimtab.config.compiling_environment import environment
 from trimtab.config.compiling_pipeline import steps, variant_name, variants
 from trimtab.config.configuration import ConfigurationFile
@@ -12,7 +12,7 @@ from trimtab.config.pipeline import Step
 from trimtab.config.previews import Previews, parse_ports
 from trimtab.config.schedules import Schedule
 from trimtab.config.secrets import with_places
-from trimtab.core.model.specification import PreviewsSpec, ReleaseSpec, ScheduleSpec, ServiceSpec, Specification
+from trimtab.core.model.specification import PreviewsSpec, ScheduleSpec, ServiceSpec, Specification
 
 
 def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specification:
@@ -25,7 +25,7 @@ def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specifica
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
         steps=with_places(steps(file.pipeline, gates, _service(file.service)), file.secrets),
-        release=_release(file.release),
+        release=file.release.compiled(),
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,
         schedules=tuple(_schedule(name, schedule, file.pipeline) for name, schedule in file.schedules.items()),
@@ -64,7 +64,3 @@ def _service(service: Service) -> ServiceSpec:
         drain_timeout_s=service.drain,
         stop_timeout_s=service.stop_timeout,
     )
-
-
-def _release(release: Release) -> ReleaseSpec:
-    return ReleaseSpec(parts={name: tuple(paths) for name, paths in release.parts.items()}, model=release.model)

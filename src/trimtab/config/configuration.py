@@ -9,12 +9,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from trimtab.config.application import Release, Service
+from trimtab.config.application import Service
 from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME
 from trimtab.config.environment import Environment
 from trimtab.config.fields import Command, EnvName, Name
 from trimtab.config.pipeline import Step, step
 from trimtab.config.previews import Previews, as_previews
+from trimtab.config.release import Release
 from trimtab.config.schedules import Schedule
 from trimtab.config.secrets import Secret
 from trimtab.config.setting import Settings, group, required, setting
@@ -47,7 +48,9 @@ class ConfigurationFile(Settings):
         ge=1,
         le=256,
     )
-    release: Release = group(Release, "What goes into a release: its parts and the model.", {"parts": ["src/"]})
+    release: Release = group(
+        Release, "What goes into a release: its parts, prompts, model, configuration and flags.", {"parts": ["src/"]}
+    )
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = group(
         lambda: {ENVIRONMENT_NAME: Environment()},
         "The places where releases run, in order: a release goes to the next one when it was promoted. The"

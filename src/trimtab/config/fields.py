@@ -63,7 +63,7 @@ def _command(text: str) -> str:
     raise wrong("config-invalid-value", "must be a shell command, but it is empty", "for example `python -m shop`")
 
 
-def _path(text: str) -> str:
+def repository_path(text: str) -> str:
     """A path inside the repository, without `./` in front or `/` behind."""
     pieces = [piece for piece in text.split("/") if piece not in ("", ".")]
     if not text.strip() or text.startswith(("/", "~")) or ".." in pieces:
@@ -88,7 +88,7 @@ def _pattern(text: str) -> str:
 
 
 def _output(text: str) -> str:
-    path = _path(text)
+    path = repository_path(text)
     if path == "." or "*" in path:
         raise wrong(
             "config-invalid-value",
@@ -154,7 +154,7 @@ Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern":
 EnvName = Annotated[str, AfterValidator(_env_name), Field(json_schema_extra={"pattern": f"^{_ENV_NAME}$"})]
 Command = Annotated[str, AfterValidator(_command), Field(json_schema_extra={"pattern": r"\S"})]
 UrlPath = Annotated[str, AfterValidator(_url_path), Field(json_schema_extra={"pattern": "^/[!-~]*$"})]
-RepositoryPath = Annotated[str, AfterValidator(_path), Field(json_schema_extra={"minLength": 1})]
+RepositoryPath = Annotated[str, AfterValidator(repository_path), Field(json_schema_extra={"minLength": 1})]
 Listen = Annotated[str, AfterValidator(_listen), Field(json_schema_extra={"pattern": "^.+:[0-9]{1,5}$"})]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"pattern": "^https?://[^/]"})]
 HeaderValue = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_header_value)]

@@ -26,6 +26,12 @@ def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
     return tuple(_fields(kind)) if _is_model(kind) else ()
 
 
+def unknown_hint(model: type[BaseModel], path: Path) -> str:
+    """What the group at `path` says of settings that it does not know; empty: nothing."""
+    kind, _ = _at(model, path)
+    return str(getattr(kind, "unknown_hint", ""))
+
+
 def _fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:
     """The settings of a group by the name that stands in the file."""
     return {info.alias or name: info for name, info in kind.model_fields.items()}

@@ -57,6 +57,9 @@ environments:
 
 #release:
   #parts: {{code: [.]}}   # `.` is everything that Git tracks
+  # Prompts are templates of Jinja2, checked before they are released; `trimtab diff` shows what a release changes:
+  # prompts: {{answer: prompts/answer.txt}}
+  # model: {{provider: openai, name: gpt-x, parameters: {{temperature: 0.2}}}}
 
 #on_newer_change: latest   # or `queue`, or `cancel`
 """

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from trimtab.config.flaws import Flaw
-from trimtab.config.known import example, known_keys, show_bound
+from trimtab.config.known import example, known_keys, show_bound, unknown_hint
 from trimtab.config.nodes import Empty, MappingNode, Path, find, key_place, plain
 from trimtab.config.quantities import clip, describe
 from trimtab.config.setting import Settings
@@ -77,7 +77,7 @@ def _flaw(model: type[Settings], root: MappingNode, details: ErrorDetails) -> Fl
         place = key_place(root, path[:-1])
         return Flaw(place, "config-missing-setting", f"`{name}` is missing", f"for example `{line}`" if line else "")
     if kind == "extra_forbidden":
-        hint = nearest(str(path[-1]), known_keys(model, path[:-1]))
+        hint = unknown_hint(model, path[:-1]) or nearest(str(path[-1]), known_keys(model, path[:-1]))
         return Flaw(
             key_place(root, path), "config-unknown-setting", f"`{setting_name(path)}` is not a known setting", hint
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trimtab.codec import decode_state
 from trimtab.core.decide.environment import EnvironmentState
@@ -106,6 +106,10 @@ class Delivery:
         if action.guise == BASELINE:
             # It must differ from the stable release in nothing but its age.
             specification = (await self.artifacts.manifest(action.release)).specification
+        elif specification.release.prompts:
+            # Of each prompt the manifest knows the variables.
+            cut = (await self.artifacts.manifest(action.release)).specification
+            specification = replace(specification, release=cut.release)
         environment, wanted = EnvironmentId(action.app, action.environment), arm(action.release, action.guise)
         async with self._turn(environment, wanted):
             await self.runtime.ensure(

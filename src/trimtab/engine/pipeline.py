@@ -12,13 +12,16 @@ from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
 from trimtab.core.decide.run.trying import is_infrastructure
 from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
+from trimtab.core.model.contents import settings_of, with_variables
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
 from trimtab.core.model.pipeline import in_order, with_needs
-from trimtab.core.model.specification import Specification
+from trimtab.core.model.specification import ReleaseSpec, Specification
 from trimtab.core.model.template import TemplateAt
+from trimtab.core.say import count
 from trimtab.engine.loop import Handler, Order
 from trimtab.engine.steps import Steps, release_workspace
 from trimtab.ports.artifacts import Artifacts
+from trimtab.ports.parts import PartFiles
 from trimtab.ports.source import Source
 from trimtab.ports.workspaces import Isolation, Workspaces
 
@@ -39,6 +42,7 @@ class Pipeline:
     workspaces: Workspaces
     steps: Steps
     compile: Callable[[str, str, Files], Specification]
+    part_files: PartFiles
 
     def handlers(self) -> Mapping[type[Action], Handler]:
         return {
@@ -113,7 +117,24 @@ class Pipeline:
         tracked = [file.path for file in await self.steps.checkouts.files(action.app, commit)]
         # When the pipeline runs and who looks at pull requests makes no other release.
         plain = replace(action.specification, previews=None, schedules=())
+        plain = replace(plain, release=await self._checked(Path(opened.cwd), plain.release))
         manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
         await self.workspaces.close(name)
-        subject = action.change.subject
-        return ReleaseCut(manifest.digest, action.run, commit, manifest.parts, subject, action.for_preview)
+        return ReleaseCut(
+            manifest.digest,
+            action.run,
+            commit,
+            manifest.parts,
+            action.change.subject,
+            action.for_preview,
+            settings=settings_of(manifest),
+        )
+
+    async def _checked(self, folder: Path, release: ReleaseSpec) -> ReleaseSpec:
+        """The release with the variables of all its prompts. Raises what is wrong with its files."""
+        checked = await self.part_files.check(folder, release)
+        if checked.problems:
+            first, more = checked.problems[0], len(checked.problems) - 1
+            others = f" (and {count(more, 'more problem')}, see `trimtab validate`)" if more else ""
+            raise TrimtabError(replace(first, message=first.message + others), *checked.problems[1:])
+        return with_variables(release, checked.variables)

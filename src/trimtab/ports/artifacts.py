@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import Specification
+from trimtab.core.model.tree import TreeEntry
 
 
 class Artifacts(Protocol):
     """Where releases are kept. Errors are `TrimtabError` (`artifact-missing`, `artifact-corrupt`, `part-empty`,
-    `part-refused`)."""
+    `part-refused`, `prompt-missing`, `model-file`)."""
 
     async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
         """Store the release's parts from the workspace and its manifest.
 
         `.` in a part means every tracked path; any other path means that file, or everything below that folder, tracked
         or not. A file goes to the part that names it by the longest path. Symlinks that leave the workspace, and a part
-        with no file, are refused. The same inputs give the same digest, whatever the clock, folder, user or order.
+        with no file, are refused. The manifest says of each prompt which version of it this is, and of each file of the
+        model what it is. The same inputs give the same digest, whatever the clock, folder, user or order.
         """
         ...
 
@@ -30,6 +32,15 @@ class Artifacts(Protocol):
 
     async def releases(self) -> tuple[Digest, ...]:
         """All releases kept, sorted."""
+        ...
+
+    async def files(self, release: Digest) -> Mapping[str, tuple[TreeEntry, ...]]:
+        """The files of each part, sorted by path."""
+        ...
+
+    async def read(self, release: Digest, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        """The bytes of files of the release, verified. Those that are in none of its files are left out. The caller
+        sees from `files` how much it asks for."""
         ...
 
     async def materialise(self, release: Digest) -> Path:

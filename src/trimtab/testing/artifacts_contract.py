@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab.core.model.release import Manifest
-from trimtab.core.model.specification import EnvironmentSpec, ReleaseSpec, ServiceSpec, Specification
+from trimtab.core.model.release import Manifest, digest_of
+from trimtab.core.model.specification import EnvironmentSpec, PromptSpec, ReleaseSpec, ServiceSpec, Specification
 from trimtab.ports.artifacts import Artifacts
 from trimtab.testing.memory_source import File
 from trimtab.testing.source_contract import problem_of
@@ -205,9 +205,60 @@ async def check_what_is_materialised_is_whole_each_time(artifacts: Artifacts, fo
     assert not (root / "app.py").stat().st_mode & 0o222
 
 
+async def check_files_are_listed_and_read(artifacts: Artifacts, folder: Path) -> None:
+    manifest = await cut(artifacts, folder / "w", FILES, with_parts(code=(".",), prompts=("prompts",)))
+    trees = await artifacts.files(manifest.digest)
+    assert {part: [entry.path for entry in tree] for part, tree in trees.items()} == {
+        "code": ["app.py", "bin/run", "latest"],
+        "prompts": ["prompts/system.txt"],
+    }
+    assert {entry.path: entry.mode for entry in trees["code"]} == {"app.py": "644", "bin/run": "755", "latest": "link"}
+    wanted = trees["prompts"][0]
+    assert await artifacts.read(manifest.digest, {wanted.digest}) == {wanted.digest: b"Be kind.\n"}
+    assert await artifacts.read(manifest.digest, {"sha256:" + "0" * 64}) == {}
+
+
+async def check_each_prompt_has_a_version(artifacts: Artifacts, folder: Path) -> None:
+    def with_prompt(*variables: str, **parts: tuple[str, ...]) -> Specification:
+        prompts = {"system": PromptSpec("prompts/system.txt", variables)}
+        return replace(SPECIFICATION, release=ReleaseSpec(parts or {"code": (".",)}, prompts=prompts))
+
+    first = (await cut(artifacts, folder / "1", FILES, with_prompt("b", "a"))).prompts["system"]
+    assert (first.file, first.size_bytes, first.variables) == ("prompts/system.txt", 9, ("a", "b"))
+    same = await cut(artifacts, folder / "2", {**FILES, "app.py": File(b"")}, with_prompt("a", "b"))
+    assert same.prompts["system"].version == first.version
+    assert (await artifacts.manifest(same.digest)).prompts == same.prompts
+    others = (
+        await cut(artifacts, folder / "3", FILES, with_prompt("a")),
+        await cut(artifacts, folder / "4", {**FILES, "prompts/system.txt": File(b"Be kind!")}, with_prompt("a", "b")),
+    )
+    assert len({first.version, *(other.prompts["system"].version for other in others)}) == 3
+    for number, files in enumerate(
+        ({"app.py": File(b"")}, {**FILES, "prompts/system.txt": File(b"../app.py", "link")})
+    ):
+        problem = await problem_of(cut(artifacts, folder / f"bad{number}", files, with_prompt()))
+        assert problem.code == "prompt-missing"
+
+
+async def check_the_files_of_the_model_are_named(artifacts: Artifacts, folder: Path) -> None:
+    model = {"file": "models/a", "fallback": [{"name": "far"}, {"file": "models/b"}]}
+    specification = replace(SPECIFICATION, release=ReleaseSpec(model=model))
+    models = {"models/a": File(b"12"), "models/b": File(b"345")}
+    manifest = await cut(artifacts, folder / "w", {**FILES, **models}, specification)
+    assert {path: file.size_bytes for path, file in manifest.model_files.items()} == {"models/a": 2, "models/b": 3}
+    assert manifest.model_files["models/a"].digest == digest_of(b"12")
+    problem = await problem_of(cut(artifacts, folder / "none", FILES, specification))
+    assert problem.code == "model-file"
+
+
 async def check_a_release_that_is_not_there_is_named(artifacts: Artifacts, _: Path) -> None:
     for release in ("sha256:" + "0" * 64, "sha256:12", "latest", "../x"):
-        for call in (artifacts.manifest(release), artifacts.materialise(release)):
+        for call in (
+            artifacts.manifest(release),
+            artifacts.materialise(release),
+            artifacts.files(release),
+            artifacts.read(release, ()),
+        ):
             problem = await problem_of(call)
             assert problem.code == "artifact-missing"
             assert release in problem.message
@@ -251,6 +302,9 @@ ARTIFACTS_CHECKS: tuple[ArtifactsCheck, ...] = (
     check_one_path_in_two_parts_is_refused,
     check_the_workspace_may_change_afterwards,
     check_what_is_materialised_is_whole_each_time,
+    check_files_are_listed_and_read,
+    check_each_prompt_has_a_version,
+    check_the_files_of_the_model_are_named,
     check_a_release_that_is_not_there_is_named,
     check_collect_keeps_what_is_kept,
     check_a_collected_release_can_be_cut_again,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.core.errors import failure
+from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Manifest, Part, digest_of
 from trimtab.core.model.specification import Specification
@@ -31,6 +32,7 @@ class MemoryArtifacts:
         self.faults = Faults()
         self._folder = folder
         self._kept: dict[Digest, tuple[Manifest, dict[str, _Bytes]]] = {}
+        self._trees: dict[Digest, Mapping[str, tuple[TreeEntry, ...]]] = {}
         self._corrupt: set[Digest] = set()
 
     def corrupt(self, release: Digest) -> None:
@@ -41,6 +43,7 @@ class MemoryArtifacts:
         await self.faults.here("cut")
         parts: dict[str, Part] = {}
         files: dict[str, _Bytes] = {}
+        trees: dict[str, tuple[TreeEntry, ...]] = {}
         for name, found in _sort_into_parts(workspace, tracked, specification).items():
             if not found:
                 raise failure("part-empty", f"part `{name}`: none of its paths has a file", "correct them", _WHERE)
@@ -48,7 +51,12 @@ class MemoryArtifacts:
             size_bytes = sum(entry.size_bytes for entry in entries)
             parts[name] = Part(digest_of(encode_tree(entries)), len(entries), size_bytes)
             files |= found
-        manifest = Manifest(specification.app, parts, specification)
+            trees[name] = tuple(sorted(entries))
+        everything = [entry for tree in trees.values() for entry in tree]
+        prompts = prompt_versions(specification.release, everything)
+        models = model_file_versions(specification.release, everything)
+        manifest = Manifest(specification.app, parts, specification, prompts=prompts, model_files=models)
+        self._trees[manifest.digest] = trees
         self._kept[manifest.digest] = (manifest, files)
         self._corrupt.discard(manifest.digest)
         return manifest
@@ -60,6 +68,16 @@ class MemoryArtifacts:
     async def releases(self) -> tuple[Digest, ...]:
         await self.faults.here("releases")
         return tuple(sorted(self._kept))
+
+    async def files(self, release: Digest) -> Mapping[str, tuple[TreeEntry, ...]]:
+        await self.faults.here("files")
+        self._release(release)
+        return self._trees[release]
+
+    async def read(self, release: Digest, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        await self.faults.here("read")
+        contents = {digest_of(file.content): file.content for file in self._release(release)[1].values()}
+        return {digest: contents[digest] for digest in digests if digest in contents}
 
     async def materialise(self, release: Digest) -> Path:
         await self.faults.here("materialise")

@@ -30,10 +30,11 @@ from trimtab.views.model import (
     ScheduleView,
 )
 from trimtab.views.previews import preview
+from trimtab.views.releases import with_changes
 from trimtab.views.rollouts import begin, fold
 from trimtab.views.schedules import planned
 
-FOLDS = 3
+FOLDS = 4
 """Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
 the views' own fields is noticed without."""
 
@@ -158,7 +159,7 @@ class Board:
     def releases(self, app: str) -> tuple[ReleaseView, ...]:
         """Newest first."""
         mine = [self._release_view(release) for release in self._releases.values() if release.app == app]
-        return tuple(sorted(mine, key=lambda release: -release.cut_at))
+        return with_changes(sorted(mine, key=lambda release: -release.cut_at))
 
     def rollouts(self, environment: EnvironmentId) -> tuple[RolloutView, ...]:
         """Newest first."""
@@ -246,7 +247,7 @@ class Board:
     def _cut(self, app: str, cut: f.ReleaseCut, at: float) -> None:
         """The same content from another commit is the same release: its first commit names it."""
         parts = {name: part.digest for name, part in cut.parts.items()}
-        view = ReleaseView(cut.release, app, cut.run, cut.commit, cut.subject, at, parts)
+        view = ReleaseView(cut.release, app, cut.run, cut.commit, cut.subject, at, parts, settings=cut.settings)
         self._releases.setdefault(cut.release, view)
 
     def _place(self, environment: EnvironmentId, **changes: object) -> None:

@@ -180,6 +180,10 @@ class ReleaseView:
     live_in: tuple[str, ...] = ()
     outcome: Mapping[str, str] = field(default_factory=dict)
     """For each environment how its last rollout there ended, or `running`."""
+    settings: Mapping[str, Digest] = field(default_factory=dict)
+    """Of what it is besides its files: `model`, `config`, `trimtab.yaml`. Empty: an older version has cut it."""
+    changed: tuple[str, ...] = ()
+    """Which parts and settings are others than in the release that was cut before it."""
 
 
 @dataclass(frozen=True, slots=True)

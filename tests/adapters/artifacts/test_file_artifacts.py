@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from trimtab.adapters.artifacts import FileArtifacts, blobs, release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, file_digest
-from trimtab.core.model.release import Manifest
+from trimtab.core.model.release import Manifest, digest_of
 from trimtab.core.model.specification import ServiceSpec
 from trimtab.testing.artifacts_contract import FILES, SPECIFICATION, cut, make_workspace, read_folder
 from trimtab.testing.memory_artifacts import MemoryArtifacts
@@ -46,6 +46,34 @@ def test_a_tree_has_one_digest_in_any_order_folder_and_time(tree: dict[str, File
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(twice(Path(folder)))
+
+
+OLDER = Path(__file__).with_name("older_manifest.json").read_bytes()
+"""What a version wrote that knew no prompts, and models of any form."""
+
+
+async def test_what_an_older_version_cut_keeps_its_name(tmp_path: Path) -> None:
+    name = digest_of(OLDER)
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / f"{name.removeprefix('sha256:')}.json").write_bytes(OLDER)
+    store = FileArtifacts(tmp_path)
+    manifest = await store.manifest(name)
+    assert manifest.digest == name
+    assert manifest.specification.release.model == {"name": "gpt-x", "temperature": 0.2}
+    assert manifest.prompts == {}
+    # Cut anew of the same, it is the same release.
+    assert replace(manifest, read_as="").digest == name
+
+
+async def test_what_is_read_has_its_name_whatever_became_of_its_fields(tmp_path: Path) -> None:
+    """A version that knew fields that there are no more, or not yet."""
+    text = OLDER.replace(b'{"app":', b'{"aged":[1,2],"app":')
+    name = digest_of(text)
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / f"{name.removeprefix('sha256:')}.json").write_bytes(text)
+    manifest = await FileArtifacts(tmp_path).manifest(name)
+    assert manifest.digest == name
+    assert replace(manifest, read_as="").digest == digest_of(OLDER)
 
 
 def blobs_of(store: FileArtifacts, home: Path) -> list[Path]:

@@ -8,8 +8,8 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -21,8 +21,9 @@ from trimtab.adapters.artifacts.locking import locked
 from trimtab.adapters.artifacts.seals import Seals
 from trimtab.adapters.artifacts.workspace import Found, sort_into_parts, store_tree
 from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, is_digest, short
-from trimtab.core.model.release import SCHEMA, Manifest, Part, canonical_json, digest_of
+from trimtab.core.model.release import SCHEMA, Manifest, Part, digest_of
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.tree import TreeEntry, decode_tree
 
@@ -63,6 +64,12 @@ class FileArtifacts:
     async def releases(self) -> tuple[Digest, ...]:
         return await self._in_thread(self._listed)
 
+    async def files(self, release: Digest) -> Mapping[str, tuple[TreeEntry, ...]]:
+        return await self._in_thread(self._files, release)
+
+    async def read(self, release: Digest, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        return await self._in_thread(self._read, release, frozenset(digests))
+
     async def materialise(self, release: Digest) -> Path:
         return await self._in_thread(self._materialise, release)
 
@@ -90,23 +97,33 @@ class FileArtifacts:
         with self._shared():
             files = sort_into_parts(workspace, tracked, specification.release.parts)
             stored: set[Digest] = set()
-            parts = {name: self._store_part(workspace, found, stored) for name, found in files.items()}
+            entries: list[TreeEntry] = []
+            parts = {name: self._store_part(workspace, found, stored, entries) for name, found in files.items()}
+            made = Manifest(
+                specification.app,
+                parts,
+                specification,
+                prompts=prompt_versions(specification.release, entries),
+                model_files=model_file_versions(specification.release, entries),
+            )
             # Read back as it will be read later, so that 5 and 5.0 for a number of seconds are one release.
-            text = canonical_json(asdict(Manifest(specification.app, parts, specification)))
-            manifest = _MANIFEST.validate_json(text)
+            manifest = _MANIFEST.validate_json(made.content())
             self._blobs.settle(stored)
             self._write_manifest(manifest)
             return manifest
 
-    def _store_part(self, workspace: Path, files: Sequence[Found], stored: set[Digest]) -> Part:
+    def _store_part(
+        self, workspace: Path, files: Sequence[Found], stored: set[Digest], all_entries: list[TreeEntry]
+    ) -> Part:
         tree, entries = store_tree(self._blobs, workspace, files)
+        all_entries += entries
         stored |= {tree, *(entry.digest for entry in entries)}
         return Part(tree, len(entries), sum(entry.size_bytes for entry in entries))
 
     def _write_manifest(self, manifest: Manifest) -> None:
         handle, temporary = tempfile.mkstemp(dir=self._temporary)
         with os.fdopen(handle, "wb") as file:
-            file.write(canonical_json(asdict(manifest)))
+            file.write(manifest.content())
             file.flush()
             os.fchmod(handle, 0o444)
             os.fsync(handle)
@@ -130,7 +147,7 @@ class FileArtifacts:
             raise _foreign(release, str(error)) from error
         if manifest.schema != SCHEMA:
             raise _foreign(release, f"its schema is `{manifest.schema}`")
-        return manifest
+        return replace(manifest, read_as=release)
 
     def _listed(self) -> tuple[Digest, ...]:
         return tuple(sorted(f"sha256:{path.stem}" for path in self._manifests.glob("*.json")))
@@ -154,14 +171,32 @@ class FileArtifacts:
                     raise _corrupt(release, f"`{names[0]}`", damaged.path) from damaged
             return folder
 
+    def _files(self, release: Digest) -> Mapping[str, tuple[TreeEntry, ...]]:
+        with self._shared():
+            return self._trees(release, self._manifest(release))
+
+    def _read(self, release: Digest, digests: frozenset[Digest]) -> Mapping[Digest, bytes]:
+        with self._shared():
+            mine = {entry.digest: entry for entry in self._entries(release, self._manifest(release))}
+            found = {}
+            for digest in sorted(digests & mine.keys()):
+                try:
+                    found[digest] = self._blobs.read(digest)
+                except DamagedBlob as damaged:
+                    raise _corrupt(release, f"`{mine[digest].path}`", damaged.path) from damaged
+            return found
+
     def _entries(self, release: Digest, manifest: Manifest) -> tuple[TreeEntry, ...]:
-        entries: list[TreeEntry] = []
+        return tuple(entry for entries in self._trees(release, manifest).values() for entry in entries)
+
+    def _trees(self, release: Digest, manifest: Manifest) -> dict[str, tuple[TreeEntry, ...]]:
+        trees = {}
         for name, part in manifest.parts.items():
             try:
-                entries += decode_tree(self._blobs.read(part.digest))
+                trees[name] = decode_tree(self._blobs.read(part.digest))
             except DamagedBlob as damaged:
                 raise _corrupt(release, f"the list of files of its part `{name}`", damaged.path) from damaged
-        return tuple(entries)
+        return trees
 
     def _collect(self, keep: frozenset[Digest]) -> int:
         with self._alone():

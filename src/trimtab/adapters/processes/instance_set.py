@@ -12,7 +12,7 @@ from typing import Any
 from trimtab.adapters.processes import record
 from trimtab.core.errors import failure, stale_fence
 from trimtab.core.model.identity import ArmId, EnvironmentId, release_of, short
-from trimtab.core.model.specification import Specification
+from trimtab.core.model.specification import ReleaseSpec, Specification
 from trimtab.ports.processes import ProcessSpec
 
 PROCESS_PREFIX = "instance/"
@@ -90,8 +90,7 @@ def plan(
         "TRIMTAB_RELEASE": release_of(arm),
         "TRIMTAB_STATE_DIR": str(state_folder),
     }
-    if specification.release.model is not None:
-        env["TRIMTAB_MODEL"] = json.dumps(specification.release.model, sort_keys=True, ensure_ascii=False)
+    env |= _variables_of(specification.release, root)
     return InstanceSet(
         app=environment.app,
         environment=environment.name,
@@ -104,6 +103,39 @@ def plan(
         health_timeout_s=service.health_timeout_s,
         stop_timeout_s=service.stop_timeout_s,
     )
+
+
+def _variables_of(release: ReleaseSpec, root: Path) -> Mapping[str, str]:
+    """What the application reads of its release. Paths are absolute: it may well change its folder."""
+    said: dict[str, str] = {}
+    if release.model is not None:
+        said["TRIMTAB_MODEL"] = _json(_with_absolute_files(release.model, root))
+    if release.prompts:
+        prompts = {
+            name: {"file": str(root / prompt.file), "variables": list(prompt.variables or ())}
+            for name, prompt in release.prompts.items()
+        }
+        said["TRIMTAB_PROMPTS"] = _json(prompts)
+    if release.config is not None:
+        said["TRIMTAB_CONFIG"] = _json(release.config)
+    elif release.config_file:
+        said["TRIMTAB_CONFIG"] = str(root / release.config_file)
+    if release.flags:
+        said["TRIMTAB_FLAGS"] = str(root / release.flags)
+    return said
+
+
+def _with_absolute_files(model: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
+    made = dict(model)
+    if isinstance(file := made.get("file"), str):
+        made["file"] = str(root / file)
+    if isinstance(fallback := made.get("fallback"), list | tuple):
+        made["fallback"] = [_with_absolute_files(one, root) if isinstance(one, Mapping) else one for one in fallback]
+    return made
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 class InstanceBook:

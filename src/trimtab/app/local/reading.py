@@ -7,24 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.config.loading import load as load_configuration
-from trimtab.core.errors import failure
+from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.pipeline import with_variants
 from trimtab.core.model.specification import Specification
 from trimtab.engine.pipeline import CONFIGURATION
+from trimtab.parts import check
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def configuration(top: Path) -> Specification:
-    """The specification in the working tree. Raises `TrimtabError`: `config-missing`, and whatever is wrong with it."""
+    """The specification in the working tree. Raises `TrimtabError`: `config-missing`, and whatever is wrong with it or
+    with the files that its release names, as far as they are there already."""
     path = top / CONFIGURATION
     try:
         text = path.read_bytes()
     except OSError as error:
         hint = "write one with `trimtab init`, or go to the folder that has one"
         raise failure("config-missing", f"{CONFIGURATION} cannot be read: {error.strerror}", hint, str(path)) from None
-    return load_configuration(text, CONFIGURATION)
+    specification = load_configuration(text, CONFIGURATION)
+    if problems := check(top, specification.release, may_be_absent=True).problems:
+        raise TrimtabError(*problems)
+    return specification
 
 
 def steps_named(specification: Specification, names: Sequence[str]) -> tuple[str, ...]:

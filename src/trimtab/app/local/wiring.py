@@ -13,6 +13,7 @@ from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.git import GitSource
+from trimtab.adapters.parts import LimitedPartFiles
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
@@ -110,7 +111,8 @@ def pipeline_of(ports: LocalPorts, place: Place, *, sandbox: bool) -> Pipeline:
         specification = load_configuration(text, name, files)
         return specification if sandbox else in_the_open(specification)
 
-    return Pipeline(ports.source, ports.artifacts, ports.workspaces, steps_of(ports, place), compiled)
+    steps = steps_of(ports, place)
+    return Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, compiled, LimitedPartFiles())
 
 
 def wire_local(ports: LocalPorts, place: Place, *, sandbox: bool) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
@@ -121,6 +122,19 @@ def bar(share_pct: float, width: int, style: str) -> Text:
     if 0 < share_pct < 100:
         filled = min(max(filled, 1), width - 1)
     return Text("━" * filled, style=style) + Text("─" * (width - filled), style=DIM)
+
+
+_LONGEST_VALUE_CELLS = 60
+
+
+def plain_value(value: str) -> str:
+    """A value that is JSON as people would write it, cut where it is long."""
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        plain = value
+    text = clean(plain if isinstance(plain, str) and plain else value)
+    return text if len(text) <= _LONGEST_VALUE_CELLS else f"{text[: _LONGEST_VALUE_CELLS - 1]}…"
 
 
 def problem_lines(problem: Problem) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trimtab.core.model.identity import Digest
@@ -24,6 +24,26 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptVersion:
+    """A prompt as it is in a release. `version` is the digest of its file's digest and its variables (sorted): two
+    releases with the same version have the same prompt."""
+
+    version: Digest
+    file: str
+    digest: Digest
+    size_bytes: int
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One file of a release by its content."""
+
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a release is. Carries no time, commit or path of a machine: the same inputs give the same digest."""
 
@@ -31,10 +51,33 @@ class Manifest:
     parts: Mapping[str, Part]
     specification: Specification
     schema: str = SCHEMA
+    prompts: Mapping[str, PromptVersion] = field(default_factory=dict)
+    model_files: Mapping[str, FileVersion] = field(default_factory=dict)
+    """By path."""
+    read_as: Digest = field(default="", compare=False)
+    """The digest of the stored bytes that this was read from, which another version may have written; empty: it was
+    made here. No part of what is stored."""
 
     @property
     def digest(self) -> Digest:
-        return digest_of(canonical_json(asdict(self)))
+        """The release's name. What was read keeps the name that it had, whatever fields there are by now."""
+        return self.read_as or digest_of(self.content())
+
+    def content(self) -> bytes:
+        """The canonical bytes, which are stored. Fields that came later are left out where they say nothing: what says
+        the same as before has the same name as before."""
+        fields = asdict(self)
+        del fields["read_as"]
+        release = fields["specification"]["release"]
+        for group, names in ((fields, _LATER), (release, _LATER_IN_RELEASE)):
+            for name in names:
+                if not group[name]:
+                    del group[name]
+        return canonical_json(fields)
+
+
+_LATER = ("prompts", "model_files")
+_LATER_IN_RELEASE = ("prompts", "config", "config_file", "flags")
 
 
 def canonical_json(value: Any) -> bytes:

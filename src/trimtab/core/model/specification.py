@@ -39,14 +39,47 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptSpec:
+    """A template of the release. `variables` None: those that it uses; the release's manifest names them."""
+
+    file: str
+    variables: tuple[str, ...] | None = None
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseSpec:
     """What goes into a release. Each part is a list of paths; `.` means every file Git tracks.
 
-    A file belongs to the part that names it most closely. `model` is kept in the manifest as it is.
+    A file belongs to the part that names it most closely. Whatever `prompts`, `model`, `config_file` and `flags` name
+    is in one of the parts.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"code": (".",)})
     model: Mapping[str, Any] | None = None
+    """``provider``, ``name``, ``revision``, ``url``, ``file``, ``parameters``, ``fallback`` (a list of the same), as
+    far as they are given. What older versions have read may have other keys."""
+    prompts: Mapping[str, PromptSpec] = field(default_factory=dict)
+    config: Mapping[str, Any] | None = None
+    """Plain data that applications read."""
+    config_file: str = ""
+    """...or the file that has them."""
+    flags: str = ""
+    """A file of flagd's format."""
+
+    @property
+    def model_files(self) -> tuple[str, ...]:
+        """The paths of the model and of those it falls back to."""
+        return model_files(self.model)
+
+
+def model_files(model: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The paths that a model and those it falls back to are read from."""
+    model = model or {}
+    fallback = model.get("fallback")
+    choices = [model, *(fallback if isinstance(fallback, list | tuple) else ())]
+    files = [choice.get("file") for choice in choices if isinstance(choice, Mapping)]
+    return tuple(dict.fromkeys(file for file in files if isinstance(file, str) and file))
 
 
 @dataclass(frozen=True, slots=True)

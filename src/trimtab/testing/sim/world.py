@@ -30,6 +30,7 @@ from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
 from trimtab.ports.store import Controller
 from trimtab.testing.memory_measurements import MemoryMeasurements
+from trimtab.testing.memory_parts import MemoryPartFiles
 from trimtab.testing.memory_reports import MemoryReports
 from trimtab.testing.memory_secrets import MemorySecrets
 from trimtab.testing.memory_source import File, MemorySource
@@ -187,7 +188,7 @@ class World:
             env={},
             earlier=EarlierRuns(store),
         )
-        return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile)
+        return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile, MemoryPartFiles())
 
     def _delivery(self, ports: Ports, life: Life, store: Any) -> Delivery:
         return Delivery(

@@ -21,6 +21,7 @@ INFRASTRUCTURE = (
     "secret-store-unreachable",
     "log-disk-full",
     "report-io",
+    "release-check-io",
     "template-unreachable",
 )
 """Problems that are not the change's."""

@@ -113,6 +113,8 @@ class ReleaseCut(Fact):
     subject: str = ""
     for_preview: bool = False
     """Of a pull request: it is deployed nowhere but in its preview."""
+    settings: Mapping[str, Digest] = field(default_factory=dict)
+    """Of what the release is besides its files, each by its digest: ``model``, ``config``, ``trimtab.yaml``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,5 @@
+"""The port `PartFiles`."""
+
+from trimtab.adapters.parts.limited import LimitedPartFiles
+
+__all__ = ["LimitedPartFiles"]
