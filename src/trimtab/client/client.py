@@ -26,6 +26,7 @@ from trimtab.views.model import (
     StatusView,
     WebhookView,
 )
+from trimtab.views.verification import VerificationView
 
 API = "/api/v1"
 EVENT_SILENCE_S = 45.0
@@ -100,6 +101,10 @@ class TrimtabClient:
     def releases(self, app: str, limit: int = 20) -> tuple[ReleaseView, ...]:
         """Newest first."""
         return self._transport.get(tuple[ReleaseView, ...], _path("apps", app, "releases"), limit=limit)
+
+    def verification(self, app: str, release: str) -> VerificationView:
+        """A release (its digest, or how that begins), verified to the last byte."""
+        return self._transport.get(VerificationView, _path("apps", app, "releases", release, "verification"))
 
     def environment(self, app: str, environment: str) -> EnvironmentView:
         return self._transport.get(EnvironmentView, _path("apps", app, "environments", environment))

@@ -70,6 +70,11 @@ class Blobs:
             raise DamagedBlob(digest, path)
         return content
 
+    def check(self, digest: Digest) -> None:
+        """Raises `DamagedBlob` unless every byte is as it was put."""
+        if not self._is_sound(digest):
+            raise DamagedBlob(digest, self.path(digest))
+
     def copy(self, digest: Digest, into: Path, mode: int) -> None:
         """Write the bytes, verified as they pass, to the new file `into`. Raises `DamagedBlob` and leaves no file."""
         path = self.path(digest)
