@@ -176,7 +176,8 @@ class World:
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),
         )
-        attesting = Attesting(self.artifacts, self.keys, self.clock, StoredRuns(store), "http://trimtab", "1")
+        trusting = Trusting(self.artifacts, self.keys, self.clock)
+        attesting = Attesting(trusting, self.keys, StoredRuns(store), "http://trimtab", "1")
         pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load, attesting)
         delivery = Delivery(
             self.state_repository,
@@ -185,7 +186,7 @@ class World:
             self.traffic,
             self.processes,
             self.clock,
-            Trusting(self.artifacts, self.keys, self.clock),
+            trusting,
             Retirements(self.store),
             lambda gate: GateCommand(("/bin/sh", "-c", gate.run or "true"), {}),
         )

@@ -39,9 +39,8 @@ def wire(
     """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
     `public_url`: where others reach its API, if that is another address than its own."""
     steps = _steps(ports, home)
-    attesting = Attesting(
-        ports.artifacts, ports.keys, ports.clock, StoredRuns(ports.store), public_url or me.url, __version__
-    )
+    trusting = trusting_of(ports)
+    attesting = Attesting(trusting, ports.keys, StoredRuns(ports.store), public_url or me.url, __version__)
     pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration, attesting)
     delivery = Delivery(
         state_repository=ports.state_repository,
@@ -50,7 +49,7 @@ def wire(
         traffic=ports.gateway,
         processes=ports.processes,
         clock=ports.clock,
-        trusting=trusting_of(ports),
+        trusting=trusting,
         retires=Retirements(ports.store),
         gate_command=_gate_command,
     )

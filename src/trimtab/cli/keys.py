@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 @group("keys", example="trimtab keys\ntrimtab keys new")
 @HOME
 def keys(context: click.Context, home: str | None, as_json: bool) -> None:
-    """Releases are signed by one key, and by no other are they let in than those that are trusted. Without a command:
-    list."""
+    """Releases are signed by one of them, and let in when a trusted one has signed them. Without a command: list."""
     if context.invoked_subcommand is None:
         _list(home, as_json)
 

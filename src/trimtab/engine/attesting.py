@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,13 @@ from trimtab.core.decide.run import RunState
 from trimtab.core.model.actions import CutRelease
 from trimtab.core.model.attestation import BuildInput, BuildRecord, StepRecord, provenance, step_result
 from trimtab.core.model.envelope import IN_TOTO, Envelope, encode_bundle, pae
-from trimtab.core.model.identity import run_object
+from trimtab.core.model.identity import run_object, short
 from trimtab.core.model.release import Manifest
-from trimtab.ports.artifacts import Artifacts
-from trimtab.ports.clock import Clock
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.signing import Signer
 from trimtab.ports.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,11 @@ class StoredRuns:
 
 @dataclass(frozen=True, slots=True)
 class Attesting:
-    """Signs in the name of `builder`, a URI. What a run attests twice takes the place of what it attested before."""
+    """Signs in the name of `builder`, a URI. What a run attests twice takes the place of what it attested before; what
+    others attested and is damaged goes, as damaged bytes do when the release is cut again."""
 
-    artifacts: Artifacts
+    trusting: Trusting
     signer: Signer
-    clock: Clock
     runs: Callable[[str, int], RunState]
     builder: str
     version: str
@@ -45,7 +47,13 @@ class Attesting:
         build = self._record(action, manifest)
         statements = [provenance(build), *(step_result(build, step) for step in build.steps)]
         envelopes = [await self._signed(statement) for statement in statements]
-        await self.artifacts.attest(manifest.digest, f"run-{action.run}", encode_bundle(envelopes))
+        name, artifacts = f"run-{action.run}", self.trusting.artifacts
+        await artifacts.attest(manifest.digest, name, encode_bundle(envelopes))
+        damaged = await self.trusting.damaged(action.app, manifest.digest)
+        for other, why in damaged.items():
+            log.warning("what %s attested of %s was changed, and is removed: %s", other, short(manifest.digest), why)
+        if damaged:
+            await artifacts.retract(manifest.digest, tuple(damaged))
 
     async def _signed(self, statement: bytes) -> Envelope:
         return Envelope(statement, (await self.signer.sign(pae(IN_TOTO, statement)),))
@@ -65,7 +73,7 @@ class Attesting:
             builder=self.builder,
             version=self.version,
             started_at=run.started_at,
-            finished_at=self.clock.now(),
+            finished_at=self.trusting.clock.now(),
             inputs=[
                 *(BuildInput(f"template {place}", digest) for place, digest in run.templates.items()),
                 *(BuildInput(name, digest) for name, digest in outputs if digest is not None),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trimtab.core.decide.trust import REFUSED, Examined, verify
+from trimtab.core.decide.trust import REFUSED, Examined, judge, verify
 from trimtab.core.errors import failure
-from trimtab.core.model.envelope import decode_bundle
+from trimtab.core.model.envelope import Envelope, decode_bundle
 from trimtab.core.model.identity import Digest, EnvironmentId, short
 from trimtab.core.model.specification import RequireSpec, Specification
 from trimtab.ports.artifacts import Artifacts
@@ -33,7 +34,8 @@ class Trusting:
             raise failure(
                 REFUSED,
                 f"release {short(release)} is refused: {trust.reason}",
-                "start the run of its commit again, which attests it anew; `trimtab verify` tells more",
+                "start the run of its commit again (`trimtab rerun RUN --deploy`): it is attested anew then;"
+                " `trimtab verify` tells more",
                 str(environment),
             )
 
@@ -42,10 +44,16 @@ class Trusting:
         found = []
         for name, content in sorted((await self.artifacts.attestations(release)).items()):
             for number, envelope in enumerate(decode_bundle(content), start=1):
-                place = f"{name}, attestation {number}"
-                if isinstance(envelope, str):
-                    found.append(Examined(place, None, why=envelope))
-                    continue
-                standings = [await self.verifier.verify(envelope.signed, each) for each in envelope.signatures]
-                found.append(Examined(place, envelope, tuple(standings)))
+                found.append(await self._examined(f"{name}, attestation {number}", envelope))
         return tuple(found)
+
+    async def damaged(self, app: str, release: Digest) -> Mapping[str, str]:
+        """The names under which attestations of the release are kept that are not what was once written, and why."""
+        judged = [judge(app, release, each) for each in await self.examined(release)]
+        return {each.place.partition(",")[0]: each.fault for each in judged if each.fault}
+
+    async def _examined(self, place: str, envelope: Envelope | str) -> Examined:
+        if isinstance(envelope, str):
+            return Examined(place, None, why=envelope)
+        standings = [await self.verifier.verify(envelope.signed, each) for each in envelope.signatures]
+        return Examined(place, envelope, tuple(standings))

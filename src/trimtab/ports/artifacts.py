@@ -42,6 +42,10 @@ class Artifacts(Protocol):
         kept under it; whole or not at all. It goes with the release. Raises `artifact-missing`."""
         ...
 
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        """Keep no longer what is attested under these names, as far as it is there."""
+        ...
+
     async def attestations(self, release: Digest) -> Mapping[str, bytes]:
         """All that is attested of the release, by name, as it was kept; nothing of it is verified. Empty for what is
         no release."""

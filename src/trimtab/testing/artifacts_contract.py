@@ -254,6 +254,15 @@ async def check_what_is_attested_again_takes_the_place(artifacts: Artifacts, fol
     assert await artifacts.attestations(manifest.digest) == {"run-1": b"short\n"}
 
 
+async def check_what_is_retracted_is_gone(artifacts: Artifacts, folder: Path) -> None:
+    manifest = await cut(artifacts, folder / "w", FILES)
+    for name in ("run-1", "run-2"):
+        await artifacts.attest(manifest.digest, name, b"x\n")
+    for _ in range(2):
+        await artifacts.retract(manifest.digest, ("run-1", "run-9"))
+        assert await artifacts.attestations(manifest.digest) == {"run-2": b"x\n"}
+
+
 async def check_nothing_is_attested_of_what_is_not_there(artifacts: Artifacts, _: Path) -> None:
     for release in ("sha256:" + "0" * 64, "../x"):
         assert (await problem_of(artifacts.attest(release, "run-1", b"x"))).code == "artifact-missing"
@@ -293,6 +302,7 @@ ARTIFACTS_CHECKS: tuple[ArtifactsCheck, ...] = (
     check_a_collected_release_can_be_cut_again,
     check_what_is_attested_is_kept_as_it_is,
     check_what_is_attested_again_takes_the_place,
+    check_what_is_retracted_is_gone,
     check_nothing_is_attested_of_what_is_not_there,
     check_attestations_go_with_their_release,
 )

@@ -87,6 +87,11 @@ class MemoryArtifacts:
         self._release(release)
         self.attested.setdefault(release, {})[name] = bundle
 
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        await self.faults.here("retract")
+        for name in names:
+            self.attested.get(release, {}).pop(name, None)
+
     async def attestations(self, release: Digest) -> Mapping[str, bytes]:
         await self.faults.here("attestations")
         return dict(self.attested.get(release, {}))

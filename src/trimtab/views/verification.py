@@ -70,7 +70,8 @@ def verification(
     places = manifest.specification.environments if manifest is not None else ()
     trusts = {place.name: verify(place.require, app, release, found, now) for place in places}
     problems = [*damage, *(problem for each in judged if (problem := _problem(each, found)) is not None)]
-    problems += (_refused(app, name, release, trust) for name, trust in trusts.items() if not trust.accepted)
+    if not any(each.fault for each in judged):  # else that has been said
+        problems += (_refused(app, name, release, trust) for name, trust in trusts.items() if not trust.accepted)
     return VerificationView(
         app,
         release,

@@ -45,6 +45,10 @@ class Attestations:
                 found[path.name.removesuffix(SUFFIX)] = path.read_bytes()
         return found
 
+    def remove(self, release: Digest, names: Collection[str]) -> None:
+        for name in names:
+            (self._of(release) / f"{name}{SUFFIX}").unlink(missing_ok=True)
+
     def sweep(self, keep: Collection[Digest]) -> int:
         """Remove all of those of other releases; how many bytes were freed."""
         kept, freed_bytes = {self._of(release).name for release in keep}, 0

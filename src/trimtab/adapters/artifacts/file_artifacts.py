@@ -69,6 +69,9 @@ class FileArtifacts:
     async def attest(self, release: Digest, name: str, bundle: bytes) -> None:
         await self._in_thread(self._attest, release, name, bundle)
 
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        await self._in_thread(self._attestations.remove, release, names)
+
     async def attestations(self, release: Digest) -> Mapping[str, bytes]:
         return await self._in_thread(self._attestations.read, release)
 

@@ -46,7 +46,7 @@ def _parts(seen: VerificationView) -> Iterator[Text]:
 
 def _row(each: AttestationView, now: float) -> tuple[Text, Text, Text, Text]:
     return (
-        Text(each.kind or "unreadable", style="" if each.kind else BAD),
+        Text(each.kind or "damaged", style="" if each.kind else BAD),
         _says(each, now),
         Text(" ".join(map(short, each.keys)), style=NAME) if each.keys else Text("nobody trusted", style=CARE),
         Text(clean(each.place), style=DIM),

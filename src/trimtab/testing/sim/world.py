@@ -191,7 +191,8 @@ class World:
             env={},
             earlier=EarlierRuns(store),
         )
-        attesting = Attesting(ports.artifacts, self.keys, life, StoredRuns(store), "urn:sim", "1")
+        trusting = Trusting(ports.artifacts, self.keys, life)
+        attesting = Attesting(trusting, self.keys, StoredRuns(store), "urn:sim", "1")
         return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile, attesting)
 
     def _delivery(self, ports: Ports, life: Life, store: Any) -> Delivery:
