@@ -34,7 +34,7 @@ class Trusting:
             raise failure(
                 REFUSED,
                 f"release {short(release)} is refused: {trust.reason}",
-                "start the run of its commit again (`trimtab rerun RUN --deploy`): it is attested anew then;"
+                "start the run of its commit again (`trimtab rerun RUN --all --deploy`): it is attested anew then;"
                 " `trimtab verify` tells more",
                 str(environment),
             )

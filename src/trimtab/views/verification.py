@@ -12,7 +12,7 @@ from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Manifest, Part
 
 _KINDS = {PROVENANCE: "provenance", TEST_RESULT: "test result"}
-_AGAIN = "start the run of its commit again: it stores and attests everything anew"
+_AGAIN = "start the run of its commit again (`trimtab rerun RUN --all --deploy`): it stores and attests everything anew"
 
 
 @dataclass(frozen=True, slots=True)
