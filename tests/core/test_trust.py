@@ -137,6 +137,15 @@ def test_a_gate_with_variants_needs_all_of_them() -> None:
     assert reason(RequireSpec(gates=("test",)), both) == "test failed in run shop/12"
 
 
+def test_what_a_pull_request_brings_goes_nowhere_but_to_its_preview() -> None:
+    asked = replace(build(13), asked={"pullRequest": "pull request 7"})
+    said = reason(ANYTHING, attested(asked))
+    assert said == "run shop/13 cut it of pull request 7, which is for its preview only"
+    assert verify(ANYTHING, "shop", RELEASE, attested(asked), NOW, preview=True).accepted
+    # Once it was merged, the same content has a run of the deployed branch.
+    assert accepted(ANYTHING, [*attested(asked), *attested(build(14))])
+
+
 def test_builders() -> None:
     policy = RequireSpec(builders=("https://trimtab.example.com",))
     assert accepted(policy, attested(build()))

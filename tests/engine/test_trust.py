@@ -14,6 +14,7 @@ from trimtab.core.errors import failure
 from trimtab.core.model.envelope import Envelope, decode_bundle, encode_bundle
 from trimtab.core.model.facts import ReleaseCut, RerunRequested, RollbackRequested, RunRequested
 from trimtab.core.model.identity import Digest
+from trimtab.engine.attesting import MOST_RUNS
 from trimtab.testing.memory_keys import MemoryKeys
 from trimtab.views.model import RolloutView
 
@@ -123,6 +124,17 @@ async def test_another_run_that_cuts_the_same_adds_its_own(world: World) -> None
     again(world, 1)
     await world.until(lambda: len([r for r in world.facts() if isinstance(r.fact, ReleaseCut)]) == 2)
     assert set(world.artifacts.attested[first]) == {"run-1", "run-2"}
+
+
+async def test_only_the_newest_runs_that_cut_the_same_attest_it(world: World) -> None:
+    (first,) = await deployed(world, "first")
+    kept = world.artifacts.attested[first]
+    kept |= {f"run-{number}": kept["run-1"] for number in range(2, 2 + MOST_RUNS)}
+    again(world, 1)
+    await world.until(lambda: len([r for r in world.facts() if isinstance(r.fact, ReleaseCut)]) == 2)
+    assert len(world.artifacts.attested[first]) == MOST_RUNS
+    assert "run-1" not in world.artifacts.attested[first]
+    assert f"run-{MOST_RUNS + 1}" in world.artifacts.attested[first]
 
 
 async def test_what_a_key_signed_that_was_revoked_stays_live_and_does_not_come_back(world: World) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trimtab.codec import decode_state
 from trimtab.core.decide.run import RunState
 from trimtab.core.model.actions import CutRelease
-from trimtab.core.model.attestation import BuildInput, BuildRecord, StepRecord, provenance, step_result
+from trimtab.core.model.attestation import PULL_REQUEST, BuildInput, BuildRecord, StepRecord, provenance, step_result
 from trimtab.core.model.envelope import IN_TOTO, Envelope, encode_bundle, pae
 from trimtab.core.model.identity import run_object, short
 from trimtab.core.model.release import Manifest
 from trimtab.engine.trusting import Trusting
 from trimtab.ports.signing import Signer
 from trimtab.ports.store import Store
+
+MOST_RUNS = 20
+"""So many of the newest runs that have cut a release attest it."""
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +55,8 @@ class Attesting:
         damaged = await self.trusting.damaged(action.app, manifest.digest)
         for other, why in damaged.items():
             log.warning("what %s attested of %s was changed, and is removed: %s", other, short(manifest.digest), why)
-        if damaged:
-            await artifacts.retract(manifest.digest, tuple(damaged))
+        if gone := {*damaged, *_old(await artifacts.attestations(manifest.digest))}:
+            await artifacts.retract(manifest.digest, gone)
 
     async def _signed(self, statement: bytes) -> Envelope:
         return Envelope(statement, (await self.signer.sign(pae(IN_TOTO, statement)),))
@@ -83,9 +86,15 @@ class Attesting:
         )
 
 
+def _old(names: Iterable[str]) -> Sequence[str]:
+    """The runs of one release whose attestations need not be kept: a schedule may cut the same every night."""
+    by_number = sorted(names, key=lambda name: (len(name), name), reverse=True)
+    return by_number[MOST_RUNS:]
+
+
 def _asked(run: RunState) -> dict[str, Any]:
     said = {
-        "pullRequest": str(run.pull_request) if run.pull_request is not None else "",
+        PULL_REQUEST: str(run.pull_request) if run.pull_request is not None else "",
         "schedule": run.schedule,
         "againOf": run.again_of,
     }

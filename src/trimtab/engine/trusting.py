@@ -29,7 +29,8 @@ class Trusting:
         place = specification.environment(environment.name)
         policy = place.require if place is not None else RequireSpec()
         found = await self.examined(release) if policy.provenance else ()
-        trust = verify(policy, environment.app, release, found, since or self.clock.now())
+        now, preview = since or self.clock.now(), environment.is_preview
+        trust = verify(policy, environment.app, release, found, now, preview=preview)
         if not trust.accepted:
             raise failure(
                 REFUSED,

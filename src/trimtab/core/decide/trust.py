@@ -89,30 +89,38 @@ def _not_trusted(by: Iterable[tuple[str, Standing]]) -> str:
 # --- a whole release ---
 
 
-def verify(policy: RequireSpec, app: str, release: Digest, found: Sequence[Examined], now: float) -> Trust:
-    """Whether the release fulfils the policy at the moment `now` (seconds)."""
+def verify(
+    policy: RequireSpec, app: str, release: Digest, found: Sequence[Examined], now: float, *, preview: bool = False
+) -> Trust:
+    """Whether the release fulfils the policy at the moment `now` (seconds). `preview`: as of a preview, not of what lasts."""
     if not policy.provenance:
         return Trust(True, "nothing is required of it")
     if not found:
         return Trust(False, "it is not signed: nothing is attested of it")
     judged = [judge(app, release, each) for each in found]
-    for each in judged:
-        if each.fault:
-            return Trust(False, f"{each.place}: {each.fault}")
-    counted = [each for each in judged if not each.uncounted]
-    sources = [each.statement.about for each in counted if each.statement is not None]
+    damaged = next((f"{each.place}: {each.fault}" for each in judged if each.fault), "")
+    if damaged:
+        return Trust(False, damaged)
+    sources = [each.statement.about for each in judged if each.statement is not None and not each.uncounted]
     provenances = [about for about in sources if isinstance(about, ProvenanceRead)]
     results = [about for about in sources if isinstance(about, TestResultRead)]
     if not provenances:
         why = next((each.uncounted for each in judged if each.uncounted), "nothing says where it comes from")
         return Trust(False, why)
-    provenances.sort(key=lambda each: each.finished_at, reverse=True)
-    missing = [list(_missing(policy, each, results, now)) for each in provenances]
-    if not all(missing):
-        made = provenances[missing.index([])]
-        gates = f", with {count(len(policy.gates), 'gate')} passed" if policy.gates else ""
-        return Trust(True, f"run {made.run} cut it from {made.commit[:8]}{gates}")
-    return Trust(False, "; ".join(missing[0]))
+    reasons = []
+    for made in sorted(provenances, key=lambda each: each.finished_at, reverse=True):
+        missing = [*_not_for_here(made, preview), *_missing(policy, made, results, now)]
+        if not missing:
+            gates = f", with {count(len(policy.gates), 'gate')} passed" if policy.gates else ""
+            return Trust(True, f"run {made.run} cut it from {made.commit[:8]}{gates}")
+        reasons.append("; ".join(missing))
+    return Trust(False, reasons[0])
+
+
+def _not_for_here(provenance: ProvenanceRead, preview: bool) -> Iterator[str]:
+    """Nobody has agreed yet to what a pull request brings."""
+    if provenance.pull_request and not preview:
+        yield f"run {provenance.run} cut it of {provenance.pull_request}, which is for its preview only"
 
 
 def _missing(

@@ -21,6 +21,8 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 BUILD_TYPE = "urn:trimtab:build:run-v1"
+PULL_REQUEST = "pullRequest"
+"""The parameter that says which one a run was of."""
 _RUN, _STEP = "urn:trimtab:run:", "urn:trimtab:step:"
 
 Result = Literal["PASSED", "WARNED", "FAILED"]
@@ -161,13 +163,15 @@ def _moment(at_s: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceRead:
-    """`run`: ``shop/12``. `finished_at`: seconds since the epoch."""
+    """`run`: ``shop/12``. `finished_at`: seconds since the epoch. `pull_request`: what the run was of, if it was not of
+    the deployed branch."""
 
     app: str
     run: str
     commit: str
     builder: str
     finished_at: float
+    pull_request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,7 @@ def _read_provenance(predicate: Mapping[str, Any]) -> ProvenanceRead:
         commit=str(parameters["commit"]),
         builder=str(details["builder"]["id"]),
         finished_at=_seconds(metadata["finishedOn"]),
+        pull_request=str(parameters.get(PULL_REQUEST, "")),
     )
 
 
