@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -104,12 +105,32 @@ def test_every_byte_of_a_real_bundle() -> None:
         Envelope(step_result(build(), build().steps[0]), (Signature(KEY, b"\x02" * 64),)),
     )
     bundle = encode_bundle(envelopes)
-    for at in range(len(bundle)):
+    for at, bits in product(range(len(bundle)), (1, 2, 3, 0x20, 0x80)):
         changed = bytearray(bundle)
-        changed[at] ^= 1
+        changed[at] ^= bits
         found = decode_bundle(bytes(changed))
         assert found != envelopes
         assert len(found) == 2 or any(isinstance(each, str) for each in found)
+
+
+def test_another_form_of_the_same_is_refused() -> None:
+    """What means nothing could be changed without being noticed."""
+    envelope = Envelope(b"{}", (Signature(KEY, b"1"),))
+    line = encode_envelope(envelope)
+    assert line.startswith(b'{"payload":"e30=","payloadType"')
+    fields = json.loads(line)
+    others = (
+        line.replace(b"e30=", b"e31="),  # bits that base64 does not use
+        line.replace(b'":"', b'": "', 1),
+        line + b" ",
+        line.replace(b"e30=", b"\\u006530="),
+        json.dumps(dict(reversed(fields.items())), separators=(",", ":")).encode(),
+        json.dumps({**fields, "more": 1}, separators=(",", ":")).encode(),
+        line[:-1] + b',"payload":"e30="}',
+    )
+    for other in others:
+        with pytest.raises(ValueError, match="another form"):
+            decode_envelope(other)
 
 
 @pytest.mark.parametrize(

@@ -193,9 +193,10 @@ async def test_where_nothing_is_required_nothing_is_asked(world: World) -> None:
 
 
 async def test_a_rollout_that_began_in_time_is_not_too_old_at_its_end(world: World) -> None:
-    configuration = CONFIGURATION.replace("analysis:", "require: {max_age: 60s}\n    analysis:").replace(
-        "hold: 1s, requests: 20", "hold: 3m, requests: 20"
-    )
+    """Its last instances start when it is."""
+    configuration = CONFIGURATION.replace(
+        "analysis:", "require: {max_age: 60s}\n    replicas: 2\n    analysis:"
+    ).replace("hold: 1s, requests: 20", "hold: 3m, requests: 20, scale: 1")
     await deployed(world, "first", configuration=configuration)
     world.push("second", configuration)
     await world.until(lambda: world.ended(2), within_s=600.0)

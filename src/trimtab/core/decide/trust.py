@@ -92,7 +92,7 @@ def _not_trusted(by: Iterable[tuple[str, Standing]]) -> str:
 def verify(
     policy: RequireSpec, app: str, release: Digest, found: Sequence[Examined], now: float, *, preview: bool = False
 ) -> Trust:
-    """Whether the release fulfils the policy at the moment `now` (seconds). `preview`: as of a preview, not of what lasts."""
+    """Whether the release fulfils the policy at the moment `now` (seconds), in a `preview` or where it would last."""
     if not policy.provenance:
         return Trust(True, "nothing is required of it")
     if not found:
