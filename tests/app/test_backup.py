@@ -23,6 +23,7 @@ from trimtab.adapters.forges import FileForgeSecrets
 from trimtab.adapters.git import GitSource, GitStateRepository
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.instance_set import InstanceBook
+from trimtab.adapters.signing import FileKeys
 from trimtab.adapters.store_sql import inspection
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.adapters.store_sql.store import SqliteStore
@@ -72,6 +73,25 @@ def test_secrets_are_put_back_and_stay_private(home: Home, file: Path, tmp_path:
     assert (again.token(APP), again.webhook_secret(APP)) == ("the-token", made)
     kept = tmp_path / "again" / "secrets" / APP
     assert {stat.S_IMODE(path.stat().st_mode) for path in kept.iterdir()} == {0o600}
+
+
+def test_what_was_signed_is_trusted_where_it_is_put_back(home: Home, file: Path, tmp_path: Path) -> None:
+    """The key that signs stays where it is, unless somebody says otherwise."""
+    keys, artifacts = FileKeys(home.folder / "keys"), FileArtifacts(home.folder / "artifacts")
+    signature = asyncio.run(keys.sign(b"m"))
+    asyncio.run(artifacts.attest(home.release, "run-1", b"attested\n"))
+    for secrets, place in ((False, tmp_path / "without"), (True, tmp_path / "with")):
+        backup(home.folder, file, secrets=secrets)
+        content = gzip.decompress(file.read_bytes())
+        assert (b"PRIVATE KEY" in content) is secrets
+        restore(file, place)
+        again = FileKeys(place / "keys")
+        assert asyncio.run(again.verify(b"m", signature)) == "good"
+        assert (asyncio.run(again.sign(b"m")) == signature) is secrets
+        assert stat.S_IMODE((place / "keys" / "release.key").stat().st_mode) == 0o600
+        kept = FileArtifacts(place / "artifacts")
+        assert asyncio.run(kept.attestations(home.release)) == {"run-1": b"attested\n"}
+        assert again.damage() == ()
 
 
 def test_what_is_put_back_is_what_was_there(home: Home, file: Path, tmp_path: Path) -> None:

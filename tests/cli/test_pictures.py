@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from tests.cli.previewed import with_previews
 from tests.cli.released import a_diff, a_release
 from tests.cli.scenario import APP, SPECIFICATION, Scenario, board, digest, play, status
+from tests.core import attested
 from trimtab import __version__
 from trimtab.app.doctor import backup, controller, disk, gateway, sandbox
 from trimtab.cli.pictures.backup import backup_picture
@@ -22,6 +23,7 @@ from trimtab.cli.pictures.diff import diff_picture
 from trimtab.cli.pictures.doctor import doctor_picture
 from trimtab.cli.pictures.draw import lines
 from trimtab.cli.pictures.history import history_picture
+from trimtab.cli.pictures.keys import keys_table
 from trimtab.cli.pictures.metrics import metrics_picture
 from trimtab.cli.pictures.overview import overview
 from trimtab.cli.pictures.previews import previews_table
@@ -29,15 +31,20 @@ from trimtab.cli.pictures.releases import release_picture, releases_table
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
 from trimtab.cli.pictures.run import run_picture, runs_table
 from trimtab.cli.pictures.status import apps_table, status_picture
+from trimtab.cli.pictures.verification import verification_picture
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
-from trimtab.core.model.identity import EnvironmentId
+from trimtab.core.model.envelope import KnownKey
+from trimtab.core.model.identity import EnvironmentId, short
+from trimtab.core.model.release import Manifest, Part, digest_of
+from trimtab.core.model.specification import RequireSpec
 from trimtab.ports.processes import ProcessStatus
 from trimtab.views.backups import BackupView
 from trimtab.views.findings import Finding
 from trimtab.views.history import entry, is_routine
 from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
 from trimtab.views.release_diff import FileChange, PartChange, ReleaseDiffView
+from trimtab.views.verification import VerificationView, verification
 
 GOLDEN = Path(__file__).parent / "golden"
 SCENE = play()
@@ -125,12 +132,38 @@ def a_machine_without_sandbox() -> tuple[Finding, ...]:
     return tuple(sandbox.judge(sandbox.Seen(problem, {"memory": "watch", "processes": "watch", "cpus": ""})))
 
 
+def a_verified_release(*, damaged: bool = False) -> VerificationView:
+    build = attested.build()
+    specification = replace(
+        SPECIFICATION,
+        environments=(
+            SPECIFICATION.environments[0],
+            replace(SPECIFICATION.environments[1], require=RequireSpec(gates=("test",), max_age_s=3600.0 * 24)),
+        ),
+    )
+    manifest = Manifest(APP, {"code": Part(digest_of(b"a tree"), 41, 3_100_000)}, specification)
+    found, wrong = list(attested.attested(build)), []
+    if damaged:
+        found[1] = replace(found[1], standings=("bad",))
+        found.append(attested.attested(attested.build(9), "unknown")[0])
+        hint = "start the run of its commit again: it stores the files anew; or deploy another release"
+        where = "/srv/trimtab/artifacts/blobs/ab/cd12"
+        said = f"`app.py` of release {short(attested.RELEASE)} is damaged or gone in the artifact store"
+        wrong.append(Problem("artifact-corrupt", said, hint, where))
+    return verification(APP, attested.RELEASE, manifest, wrong, found, attested.CUT_AT + 7200)
+
+
 def a_backup() -> BackupView:
     file, wrong = "/backup/trimtab.tar.gz", "artifacts/blobs/ab/cd was damaged before it was copied"
     return BackupView(file, "/srv/trimtab", NOW, "0.1.0", 1, 48_000_000, 812, ("state", "shop"), 20, (wrong,))
 
 
 PICTURES: dict[str, Draw] = {
+    "verify": lambda _: verification_picture(a_verified_release(), attested.CUT_AT + 7200),
+    "verify-damaged": lambda _: verification_picture(a_verified_release(damaged=True), attested.CUT_AT + 7200),
+    "keys": lambda _: keys_table(
+        [KnownKey(attested.KEY, "signs"), KnownKey("4f" * 32, "trusted"), KnownKey("ab" * 32, "revoked")]
+    ),
     "doctor": lambda _: doctor_picture(the_findings()),
     "doctor-well": lambda _: doctor_picture(the_findings()[-1:]),
     "doctor-sandbox": lambda _: doctor_picture(a_machine_without_sandbox()),

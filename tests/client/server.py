@@ -19,19 +19,23 @@ from trimtab.adapters.clock import SystemClock
 from trimtab.adapters.secrets import FileSecrets
 from trimtab.api.server import create_api
 from trimtab.api.services import Services
+from trimtab.app.verifying import verified
 from trimtab.client import TrimtabClient
 from trimtab.core.model.facts import Recorded
-from trimtab.core.model.identity import EnvironmentId
+from trimtab.core.model.identity import Digest, EnvironmentId
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.forge import Forges
 from trimtab.ports.git_http import GitRequest, GitResponse
 from trimtab.ports.processes import ProcessSpec
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_forges import MemoryForges, MemoryForgeSecrets
+from trimtab.testing.memory_keys import MemoryKeys
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_processes import MemoryProcesses
 from trimtab.testing.memory_runtime import MemoryRuntime
 from trimtab.testing.memory_source import MemorySource
 from trimtab.testing.memory_store import MemoryStore
+from trimtab.views.verification import VerificationView
 
 TOKEN = "the-token"
 PRODUCTION = EnvironmentId(APP, "production")
@@ -59,6 +63,7 @@ class Api:
         self.measurements = MemoryMeasurements(self.clock)
         self.forges: Forges = MemoryForges(self.clock)
         self.forge_secrets = MemoryForgeSecrets()
+        self.keys = MemoryKeys()
         self.secret_store = FileSecrets(folder / "secrets", {"TRIMTAB_SECRET_SHARED": "from the environment"})
         self.processes = MemoryProcesses(self.clock, folder / "logs")
         self.scene: Scenario = play()
@@ -107,7 +112,11 @@ class Api:
             public_url=self.url,
             version="0.1.0",
             wake=lambda _: None,
+            verify=self.verify,
         )
+
+    async def verify(self, app: str, release: Digest) -> VerificationView:
+        return await verified(app, release, Trusting(self.artifacts, self.keys, self.clock), ())
 
     def client(self, token: str = TOKEN, actor: str = "ann") -> TrimtabClient:
         return TrimtabClient(self.url, token, actor)

@@ -35,6 +35,7 @@ from trimtab.core.model.specification import (
     PreviewsSpec,
     PromptSpec,
     ReleaseSpec,
+    RequireSpec,
     ScheduleSpec,
     ServiceSpec,
     SourceSpec,
@@ -188,6 +189,14 @@ GROUPS = st.builds(
 )
 
 
+REQUIRES = st.just(RequireSpec(provenance=False)) | st.builds(
+    RequireSpec,
+    max_age_s=st.none() | seconds(60, 31_536_000),
+    builders=st.lists(st.sampled_from(["https://a.example", "http://b:7070"]), max_size=2, unique=True).map(tuple),
+)
+"""Gates name steps of the same file; they are tested by hand."""
+
+
 @st.composite
 def environments(draw: st.DrawFn) -> tuple[EnvironmentSpec, ...]:
     names = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
@@ -206,6 +215,7 @@ def environments(draw: st.DrawFn) -> tuple[EnvironmentSpec, ...]:
             group=draw(st.none() | GROUPS),
             env=draw(VARIABLES),
             replicas=draw(st.none() | st.integers(1, 100)),
+            require=draw(REQUIRES),
             sticky=draw(st.none() | st.builds(StickySpec, st.sampled_from(["cookie", "header"]), st.just("X-User"))),
         )
         for name, port, analysis in zip(names, ports, analyses, strict=True)
@@ -522,6 +532,15 @@ def _environment(spec: EnvironmentSpec) -> dict[str, Any]:
         ],
         budget={"objective": f"{spec.budget.objective_pct}%", "days": spec.budget.days} if spec.budget else None,
         group=_group(spec.group) if spec.group else None,
+        require=_require(spec.require),
+    )
+
+
+def _require(spec: RequireSpec) -> Any:
+    if not spec.provenance:
+        return "none"
+    return _given(
+        max_age=show_duration(spec.max_age_s) if spec.max_age_s is not None else None, builders=list(spec.builders)
     )
 
 

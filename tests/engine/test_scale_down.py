@@ -13,6 +13,7 @@ from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Speci
 from trimtab.core.model.traffic import Backend, Endpoint, Route
 from trimtab.engine.delivery import Delivery, GateCommand
 from trimtab.engine.loop import Order
+from trimtab.engine.trusting import Trusting
 
 OLD = digest_of(b"old")
 SPECIFICATION = Specification("shop", ServiceSpec("serve"), (EnvironmentSpec("production", 8080),))
@@ -32,6 +33,7 @@ async def test_what_serves_again_is_not_stopped(tmp_path: Path, back_in_traffic:
         world.traffic,
         world.processes,
         world.clock,
+        Trusting(world.artifacts, world.keys, world.clock),
         lambda *_: False,
         lambda gate: GateCommand((), {}),
     )

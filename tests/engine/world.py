@@ -14,6 +14,7 @@ from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorde
 from trimtab.core.model.identity import Digest, EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import WindowSpec
+from trimtab.engine.attesting import Attesting, StoredRuns
 from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
@@ -23,11 +24,13 @@ from trimtab.engine.pipeline import Pipeline
 from trimtab.engine.replicas import Lead
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.ports.store import Store
 from trimtab.testing.clock import ManualClock
 from trimtab.testing.inline_threads import InlineThreads
 from trimtab.testing.memory_artifacts import MemoryArtifacts
+from trimtab.testing.memory_keys import MemoryKeys
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_parts import MemoryPartFiles
 from trimtab.testing.memory_processes import Ending, MemoryProcesses
@@ -125,6 +128,7 @@ class World:
         self.workspaces = MemoryWorkspaces(folder / "workspaces")
         self.step_cache = MemoryStepCache(folder / "cache")
         self.secrets = MemorySecrets()
+        self.keys = MemoryKeys()
         self.runtime = MemoryRuntime(self.clock, ready_after_s=0.2)
         self.traffic = MemoryTraffic(self.clock)
         self.measurements = MemoryMeasurements(self.clock)
@@ -173,7 +177,10 @@ class World:
             env={"PATH": "/bin"},
             earlier=EarlierRuns(store),
         )
-        pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load, MemoryPartFiles())
+        trusting = Trusting(self.artifacts, self.keys, self.clock)
+        attesting = Attesting(trusting, self.keys, StoredRuns(store), "http://trimtab", "1")
+        files = MemoryPartFiles()
+        pipeline = Pipeline(self.source, self.artifacts, self.workspaces, steps, load, files, attesting)
         delivery = Delivery(
             self.state_repository,
             self.artifacts,
@@ -181,6 +188,7 @@ class World:
             self.traffic,
             self.processes,
             self.clock,
+            trusting,
             Retirements(self.store),
             lambda gate: GateCommand(("/bin/sh", "-c", gate.run or "true"), {}),
         )

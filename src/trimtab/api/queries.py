@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
+from trimtab.api.releases import chosen
 from trimtab.api.services import Services, Wired
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import FACTS
@@ -26,6 +27,7 @@ from trimtab.views.model import (
     RunView,
     StatusView,
 )
+from trimtab.views.verification import VerificationView
 
 FOLLOW_POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
@@ -78,6 +80,14 @@ async def releases(
     """The releases of an application, newest first."""
     await app_view(services, app)
     return services.board().releases(app)[:limit]
+
+
+@routes.get("/apps/{app}/releases/{release}/verification")
+async def verification(services: Wired, app: str, release: str) -> VerificationView:
+    """A release (its digest, or how that begins), verified to the last byte: what is signed by whom, what each step
+    found, and whether each environment would let it in now."""
+    await app_view(services, app)
+    return await services.verify(app, chosen(services, app, release))
 
 
 @routes.get("/previews")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from trimtab.api.live_board import LiveBoard
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import AppRegistered, Recorded
-from trimtab.core.model.identity import ObjectId, app_object
+from trimtab.core.model.identity import Digest, ObjectId, app_object
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.forge import Forges, ForgeSecrets
@@ -24,6 +24,7 @@ from trimtab.ports.source import Source
 from trimtab.ports.store import Store
 from trimtab.views.board import Board
 from trimtab.views.model import ControllerView
+from trimtab.views.verification import VerificationView
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Services:
     """Where forges reach the API."""
     version: str
     wake: Callable[[ObjectId], None]
+    verify: Callable[[str, Digest], Awaitable[VerificationView]]
+    """Verifies a release of an application to the last byte."""
     troubles: Callable[[], tuple[Problem, ...]] = lambda: ()
     """What is wrong with the installation as a whole, now."""
     controllers: Callable[[], tuple[ControllerView, ...]] = lambda: ()

@@ -18,6 +18,8 @@ STORE, DATABASE = "trimtab.db", "database"
 """The store; or the URL of the database that it is in instead."""
 SECRETS = "secrets"
 """The folder with what each application must not show: its forge's token, its webhook's secret."""
+KEYS = "keys"
+"""The folder with the key that signs releases, and those that are trusted."""
 LOCK, JOINED = "lock", "lock.joined"
 """Held by the one controller that `trimtab up` started; by all that joined it with `trimtab up --join`."""
 

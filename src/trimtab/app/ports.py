@@ -20,9 +20,10 @@ from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.secrets import FileSecrets, SecretPlaces, SopsSecrets, vault_of
+from trimtab.adapters.signing import FileKeys
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.app.access import GitAccess
-from trimtab.app.folder import SECRETS, STORE
+from trimtab.app.folder import KEYS, SECRETS, STORE
 from trimtab.ports.store import Store
 
 
@@ -48,6 +49,7 @@ class Ports:
     measurements: MeasurementReader
     forges: HttpForges
     forge_secrets: FileForgeSecrets
+    keys: FileKeys
 
     async def close(self) -> None:
         """Let go of everything; what runs under supervisors goes on."""
@@ -92,4 +94,5 @@ def open_ports(home: Path, database: str | None = None) -> Ports:
         measurements=MeasurementReader(clock),
         forges=forges,
         forge_secrets=forge_secrets,
+        keys=FileKeys(home / KEYS),
     )

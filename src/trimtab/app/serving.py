@@ -25,16 +25,18 @@ from trimtab.app.folder import alongside, forget, found, only_one, tell, token_o
 from trimtab.app.identity import ensure_ours, this_controller
 from trimtab.app.ports import open_ports
 from trimtab.app.troubles import troubles
-from trimtab.app.wiring import DATA_PLANE, wire
+from trimtab.app.verifying import verified
+from trimtab.app.wiring import DATA_PLANE, trusting_of, wire
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import AppRegistered, Recorded
-from trimtab.core.model.identity import app_object
+from trimtab.core.model.identity import Digest, app_object
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.engine.listening import listen
 from trimtab.engine.watch import StateWatch
 from trimtab.ports.store import Store
 from trimtab.views.model import ControllerView
+from trimtab.views.verification import VerificationView
 
 REMOTE = "trimtab"
 
@@ -102,6 +104,7 @@ class Trimtab:
             public_url=self.public_url,
             version=__version__,
             wake=self.engine.wake,
+            verify=self._verify,
             troubles=lambda: troubles(self.home, ports.store, ports.clock, self.engine.trouble),
             controllers=lambda: controllers(ports.store),
         )
@@ -119,6 +122,10 @@ class Trimtab:
             forget(self.home, self.url)
         _say("Trimtab has stopped; gateway and instances go on serving. `trimtab down` stops them too.")
         return 1 if fell else 0
+
+    async def _verify(self, app: str, release: Digest) -> VerificationView:
+        damage = await asyncio.to_thread(self.ports.keys.damage)
+        return await verified(app, release, trusting_of(self.ports), damage)
 
     def _be_found(self) -> None:
         """Commands and hooks turn to this controller from now on."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from trimtab import __version__
 from trimtab.adapters import gates, services
 from trimtab.adapters.calendar import RuleCalendar
 from trimtab.app.gate_programs import gate_programs
@@ -14,6 +15,7 @@ from trimtab.app.inherited import of_steps, passed_on
 from trimtab.app.ports import Ports
 from trimtab.config.loading import load as load_configuration
 from trimtab.core.model.strategy import GateSpec
+from trimtab.engine.attesting import Attesting, StoredRuns
 from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
@@ -24,6 +26,7 @@ from trimtab.engine.replicas import Lead, Sharing
 from trimtab.engine.reporting import Reporting
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.store import Controller
 
 DATA_PLANE = "gateway/local"
@@ -36,7 +39,11 @@ def wire(
     """The engine of the controller `me` over the adapters of `home`. `on_lead`: called when it has begun to lead;
     `public_url`: where others reach its API, if that is another address than its own."""
     steps = _steps(ports, home)
-    pipeline = Pipeline(ports.source, ports.artifacts, ports.workspaces, steps, load_configuration, ports.part_files)
+    trusting = trusting_of(ports)
+    attesting = Attesting(trusting, ports.keys, StoredRuns(ports.store), public_url or me.url, __version__)
+    pipeline = Pipeline(
+        ports.source, ports.artifacts, ports.workspaces, steps, load_configuration, ports.part_files, attesting
+    )
     delivery = Delivery(
         state_repository=ports.state_repository,
         artifacts=ports.artifacts,
@@ -44,6 +51,7 @@ def wire(
         traffic=ports.gateway,
         processes=ports.processes,
         clock=ports.clock,
+        trusting=trusting,
         retires=Retirements(ports.store),
         gate_command=_gate_command,
     )
@@ -60,6 +68,11 @@ def wire(
     )
     ports.processes.on_change(lambda name: engine.wake(_waits_for(name)))
     return engine
+
+
+def trusting_of(ports: Ports) -> Trusting:
+    """What says whether a release may be deployed."""
+    return Trusting(ports.artifacts, ports.keys, ports.clock)
 
 
 def _steps(ports: Ports, home: Path) -> Steps:

@@ -19,11 +19,13 @@ _FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @_FILE
 @HOME
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--with-secrets", is_flag=True, help="With the secrets that were set for steps.")
+@click.option(
+    "--with-secrets", is_flag=True, help="With the secrets that were set for steps, and the key that signs releases."
+)
 def backup(file: Path, home: str | None, force: bool, with_secrets: bool, as_json: bool) -> None:
     """Everything of one moment, in one file, while everything goes on: history, repositories, releases, what runs. The
-    API's token is in it, so only you can read the file: keep it as you keep a password. The secrets of steps are not,
-    unless you say so."""
+    API's token is in it, so only you can read the file: keep it as you keep a password. The secrets of steps
+    and the key that signs releases are not, unless you say so."""
     from trimtab.app.backup import backup as write
     from trimtab.core.errors import failure
 

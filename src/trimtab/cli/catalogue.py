@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "runs": Entry("List the newest runs of the pipeline, or show one.", "runs:runs"),
         "releases": Entry("List the newest releases and how they fared, or show one.", "releases:releases"),
         "diff": Entry("Show what a release changes: prompts, model, files.", "diff:diff"),
+        "verify": Entry("Verify a release: its bytes, its signatures, where it may go.", "verify:verify"),
         "previews": Entry("List the previews of pull requests, or remove one.", "previews:previews"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),
         "metrics": Entry("Read your own metrics once, now.", "metrics:metrics"),
@@ -56,6 +57,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Keep": {
         "secrets": Entry("List the secrets that steps can have, set or remove one.", "secrets:secrets"),
+        "keys": Entry("List the keys that sign releases; make, trust or revoke one.", "keys:keys"),
         "doctor": Entry("Say what is wrong with this installation, and what to do.", "doctor:doctor"),
         "backup": Entry("Write everything into one file, while everything goes on.", "backup:backup"),
         "restore": Entry("Put a backup back into an empty folder.", "backup:restore"),
@@ -72,6 +74,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     "import": {
         "argo-rollouts": Entry("Write trimtab.yaml from a Rollout of Argo Rollouts.", "import_:argo_rollouts"),
+    },
+    "keys": {
+        "list": Entry("List the keys that sign releases, and those that are trusted.", "keys:list_keys"),
+        "new": Entry("Sign with a new key from now on.", "keys:new_key"),
+        "trust": Entry("Let in what another installation has signed.", "keys:trust_key"),
+        "revoke": Entry("Let no signature of a key count any more.", "keys:revoke_key"),
     },
     "previews": {
         "list": Entry("List the previews of pull requests.", "previews:list_previews"),

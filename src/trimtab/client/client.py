@@ -27,6 +27,7 @@ from trimtab.views.model import (
     WebhookView,
 )
 from trimtab.views.release_diff import ReleaseDetailView, ReleaseDiffView
+from trimtab.views.verification import VerificationView
 
 API = "/api/v1"
 EVENT_SILENCE_S = 45.0
@@ -111,6 +112,10 @@ class TrimtabClient:
         of all files."""
         path = _path("apps", app, "releases", release, "diff", base or "live")
         return self._transport.get(ReleaseDiffView, path, full=full)
+
+    def verification(self, app: str, release: str) -> VerificationView:
+        """A release (its digest, or how that begins), verified to the last byte."""
+        return self._transport.get(VerificationView, _path("apps", app, "releases", release, "verification"))
 
     def environment(self, app: str, environment: str) -> EnvironmentView:
         return self._transport.get(EnvironmentView, _path("apps", app, "environments", environment))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trimtab.config.checks_of_pipeline import check_pipeline, check_schedules
+from trimtab.config.checks_of_pipeline import check_gates, check_pipeline, check_schedules
 from trimtab.config.checks_of_secrets import check_secrets
 from trimtab.config.checks_of_strategies import check_strategy, parsed
 from trimtab.config.defaults import ENVIRONMENT, ENVIRONMENT_NAME, PREVIEWS, SERVICE
@@ -35,6 +35,7 @@ def check(root: MappingNode) -> Iterator[Flaw]:
     yield from check_pipeline(root, _mapping(file.get("pipeline")))
     yield from check_secrets(root, file.get("secrets"), _mapping(file.get("pipeline")))
     yield from check_schedules(root, _mapping(file.get("schedules")), _mapping(file.get("pipeline")))
+    yield from check_gates(root, environments, _mapping(file.get("pipeline")))
     yield from _check_parts(root, _mapping(_mapping(file.get("release")).get("parts")))
     yield from _check_addresses(root, environments)
     previews = _mapping(file.get("previews"))

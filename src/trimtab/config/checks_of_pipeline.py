@@ -34,6 +34,16 @@ def check_schedules(root: MappingNode, schedules: Mapping[str, Any], pipeline: M
                 yield Flaw(place, "config-unknown-step", message, nearest(step, pipeline))
 
 
+def check_gates(root: MappingNode, environments: Mapping[str, Any], pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
+    """Steps that an environment requires and nobody has."""
+    for name, environment in environments.items():
+        for index, step in enumerate(_listed(_mapping(_mapping(environment).get("require")).get("gates"))):
+            if isinstance(step, str) and step not in pipeline:
+                message = f"environment `{name}` requires `{step}`, which is no step"
+                place = value_place(root, ("environments", name, "require", "gates", index))
+                yield Flaw(place, "config-unknown-step", message, nearest(step, pipeline))
+
+
 def _check_matrices(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
     total, exploded = 0, False
     for name, step in pipeline.items():

@@ -8,6 +8,7 @@ from trimtab.config.defaults import ENVIRONMENT, METRIC
 from trimtab.config.environment import Analysis, Environment, Errors, Latency, Sticky
 from trimtab.config.metrics import Metric
 from trimtab.config.quantities import parse_listen
+from trimtab.config.require import Require
 from trimtab.core.model.specification import (
     AnalysisSpec,
     BudgetSpec,
@@ -17,6 +18,7 @@ from trimtab.core.model.specification import (
     GroupSpec,
     LatencySpec,
     MetricSpec,
+    RequireSpec,
     SourceSpec,
     StickySpec,
     WindowSpec,
@@ -41,6 +43,7 @@ def environment(name: str, settings: Environment, replicas: int, *, last: bool) 
         freezes=tuple(map(_freeze, settings.freezes)),
         budget=BudgetSpec(settings.budget.objective, settings.budget.days) if settings.budget else None,
         group=_group(settings.group) if settings.group else None,
+        require=_require(settings.require),
     )
 
 
@@ -106,6 +109,10 @@ def _sticky(sticky: Sticky | None) -> StickySpec | None:
         return StickySpec(kind="cookie", name=sticky.cookie)
     assert sticky.header is not None
     return StickySpec(kind="header", name=sticky.header)
+
+
+def _require(require: Require) -> RequireSpec:
+    return RequireSpec(require.provenance, tuple(require.gates), require.max_age, tuple(require.builders))
 
 
 def _window(window: Window) -> WindowSpec:

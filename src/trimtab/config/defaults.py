@@ -13,6 +13,7 @@ from trimtab.core.model.specification import (
     MetricSpec,
     PreviewsSpec,
     ReleaseSpec,
+    RequireSpec,
     ScheduleSpec,
     ServiceSpec,
     SourceSpec,
@@ -37,5 +38,6 @@ BUDGET = BudgetSpec(99.9)
 GROUP = GroupSpec("", ())
 SCHEDULE = ScheduleSpec("")
 PREVIEWS = PreviewsSpec()
+REQUIRE = RequireSpec()
 ENVIRONMENT_NAME = "production"
 ENVIRONMENT = EnvironmentSpec(name=ENVIRONMENT_NAME, port=8080)

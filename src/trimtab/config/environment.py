@@ -11,6 +11,7 @@ from trimtab.config.defaults import ANALYSIS, ENVIRONMENT, ERRORS, LATENCY
 from trimtab.config.fields import Duration, HeaderName, Listen, Name, Percent, Variables
 from trimtab.config.metrics import Metric
 from trimtab.config.quantities import wrong
+from trimtab.config.require import Require, as_require
 from trimtab.config.segments import Conditions
 from trimtab.config.setting import Settings, duration, mapping, percent, setting
 from trimtab.config.setting import group as setting_group
@@ -191,6 +192,15 @@ class Environment(Settings):
     )
     replicas: int | None = setting(
         None, "How many instances of a release run here. Left out: `service.replicas`.", 3, ge=1, le=100
+    )
+    require: Annotated[Require, BeforeValidator(as_require, json_schema_input_type=Literal["none"] | Require)] = (
+        setting_group(
+            Require,
+            "What must be attested of a release, and signed by a trusted key, before anything of it starts here; `none`"
+            " lets everything in.",
+            {"gates": ["unit-tests"], "max_age": "90d"},
+            "none",
+        )
     )
     env: Variables = setting({}, "Environment variables of instances here, on top of `service.env`.", {"STAGE": "eu"})
 

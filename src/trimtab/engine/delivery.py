@@ -28,6 +28,7 @@ from trimtab.core.model.identity import BASELINE, ArmId, EnvironmentId, arm, sho
 from trimtab.core.model.strategy import GateSpec
 from trimtab.core.model.traffic import Backend, Endpoint, Route
 from trimtab.engine.loop import Handler, Order, done
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes, ProcessSpec
@@ -68,6 +69,7 @@ class Delivery:
     traffic: Traffic
     processes: Processes
     clock: Clock
+    trusting: Trusting
     retires: Callable[[EnvironmentId, ArmId, str], bool]
     """Whether the environment, as stored now, still wants the arm stopped by the retirement of this key."""
     gate_command: Callable[[GateSpec], GateCommand]
@@ -101,6 +103,9 @@ class Delivery:
 
     async def start_instances(self, order: Order) -> Fact:
         action: StartInstances = order.action
+        if not action.is_live:
+            place = EnvironmentId(action.app, action.environment)
+            await self.trusting.ensure(place, action.release, action.specification, action.since)
         root = await self.artifacts.materialise(action.release)
         specification = action.specification
         if action.guise == BASELINE:
@@ -220,7 +225,12 @@ class Delivery:
         """The gate runs in the candidate's files, under a supervisor: it outlives the controller."""
         action: RunGate = order.action
         if await self.processes.status(action.process) is None:
-            root = await self.artifacts.materialise(action.env["TRIMTAB_CANDIDATE"])
+            candidate = action.env["TRIMTAB_CANDIDATE"]
+            specification = (await self.artifacts.manifest(candidate)).specification
+            await self.trusting.ensure(
+                EnvironmentId(action.app, action.environment), candidate, specification, action.since
+            )
+            root = await self.artifacts.materialise(candidate)
             command = self.gate_command(action.gate)
             await self.processes.start(
                 ProcessSpec(

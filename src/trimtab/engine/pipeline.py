@@ -14,10 +14,12 @@ from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
 from trimtab.core.model.contents import settings_of, with_variables
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
+from trimtab.core.model.identity import Digest
 from trimtab.core.model.pipeline import in_order, with_needs
 from trimtab.core.model.specification import ReleaseSpec, Specification
-from trimtab.core.model.template import TemplateAt
+from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.core.say import count
+from trimtab.engine.attesting import Attesting
 from trimtab.engine.loop import Handler, Order
 from trimtab.engine.steps import Steps, release_workspace
 from trimtab.ports.artifacts import Artifacts
@@ -43,6 +45,8 @@ class Pipeline:
     steps: Steps
     compile: Callable[[str, str, Files], Specification]
     part_files: PartFiles
+    attesting: Attesting | None = None
+    """None: nothing is attested, and nothing that is cut can be deployed where that is asked for."""
 
     def handlers(self) -> Mapping[type[Action], Handler]:
         return {
@@ -60,7 +64,8 @@ class Pipeline:
             return SpecificationRefused((Problem("config-missing", "there is no trimtab.yaml", hint, place),))
         try:
             # In a thread: a file that is made to be slow holds nobody else up.
-            files = self._files(action, asyncio.get_running_loop())
+            templates: dict[str, Digest] = {}
+            files = self._files(action, asyncio.get_running_loop(), templates)
             specification = await asyncio.to_thread(self.compile, content.decode(), CONFIGURATION, files)
         except UnicodeDecodeError:
             return SpecificationRefused((Problem("config-encoding", "the file is not UTF-8", where=place),))
@@ -72,22 +77,26 @@ class Pipeline:
             message = f"`app` is {specification.app}, but the repository is {action.app}"
             hint = f"set `app: {action.app}`, or push to {specification.app}.git"
             return SpecificationRefused((Problem("config-app", message, hint, place),))
-        return SpecificationRead(specification, await self._left_out(specification, action))
+        return SpecificationRead(specification, await self._left_out(specification, action), templates)
 
-    def _files(self, action: ReadSpecification, loop: asyncio.AbstractEventLoop) -> Files:
-        """For the thread that compiles: files of the commit, and of other repositories."""
+    def _files(self, action: ReadSpecification, loop: asyncio.AbstractEventLoop, templates: dict[str, Digest]) -> Files:
+        """For the thread that compiles: files of the commit, and of other repositories. Their digests are put into
+        `templates`."""
         source, until = self.source, time.monotonic() + _TEMPLATES_S
 
         def read(at: TemplateAt) -> bytes | None:
             work = source.template(action.app, at) if at.repository else source.read(action.app, action.commit, at.path)
             reading = asyncio.run_coroutine_threadsafe(work, loop)
             try:
-                return reading.result(max(0.0, until - time.monotonic()))
+                content = reading.result(max(0.0, until - time.monotonic()))
             except TimeoutError:
                 reading.cancel()
                 message = f"the templates of its steps could not all be read within {_TEMPLATES_S:g} s"
                 hint = "see whether their repositories are quick, and run it again"
                 raise failure("template-unreachable", message, hint, str(at)) from None
+            if content is not None:
+                templates[str(at)] = template_digest(content)
+            return content
 
         return read
 
@@ -108,7 +117,7 @@ class Pipeline:
         return {name: reason for name, reason in reasons.items() if reason}
 
     async def cut_release(self, order: Order) -> Fact:
-        """From the commit's files and what all steps have made of them."""
+        """From the commit's files and what all steps have made of them. Before anybody hears of it, it is attested."""
         action: CutRelease = order.action
         commit, name = action.change.commit, release_workspace(action.app, action.run)
         source = await self.steps.checkouts.make(action.app, action.run, commit)
@@ -120,6 +129,8 @@ class Pipeline:
         plain = replace(plain, release=await self._checked(Path(opened.cwd), plain.release))
         manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
         await self.workspaces.close(name)
+        if self.attesting is not None:
+            await self.attesting.attest(action, manifest)
         return ReleaseCut(
             manifest.digest,
             action.run,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from trimtab.core.errors import Problem
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import Specification
@@ -45,6 +46,24 @@ class Artifacts(Protocol):
 
     async def materialise(self, release: Digest) -> Path:
         """A folder with the release's files, read-only, every byte verified before this returns. Idempotent."""
+        ...
+
+    async def attest(self, release: Digest, name: str, bundle: bytes) -> None:
+        """Keep what is attested of the release under a name (lower-case letters, digits, `-`), in place of what was
+        kept under it; whole or not at all. It goes with the release. Raises `artifact-missing`."""
+        ...
+
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        """Keep no longer what is attested under these names, as far as it is there."""
+        ...
+
+    async def attestations(self, release: Digest) -> Mapping[str, bytes]:
+        """All that is attested of the release, by name, as it was kept; nothing of it is verified. Empty for what is
+        no release."""
+        ...
+
+    async def examine(self, release: Digest) -> tuple[Problem, ...]:
+        """All that is wrong with the release as it is kept: its manifest, its lists of files, every byte."""
         ...
 
     async def collect(self, keep: Collection[Digest]) -> int:

@@ -287,6 +287,52 @@ async def check_a_collected_release_can_be_cut_again(artifacts: Artifacts, folde
     assert read_folder(await artifacts.materialise(again.digest)) == FILES
 
 
+async def check_what_is_attested_is_kept_as_it_is(artifacts: Artifacts, folder: Path) -> None:
+    manifest = await cut(artifacts, folder / "w", FILES)
+    assert await artifacts.attestations(manifest.digest) == {}
+    await artifacts.attest(manifest.digest, "run-1", b'{"a":1}\n\xff\0')
+    await artifacts.attest(manifest.digest, "run-12", b"")
+    assert await artifacts.attestations(manifest.digest) == {"run-1": b'{"a":1}\n\xff\0', "run-12": b""}
+    assert await artifacts.manifest(manifest.digest) == manifest
+    assert await artifacts.examine(manifest.digest) == ()
+
+
+async def check_what_is_attested_again_takes_the_place(artifacts: Artifacts, folder: Path) -> None:
+    manifest = await cut(artifacts, folder / "w", FILES)
+    for bundle in (b"a longer first one\n", b"short\n"):
+        await artifacts.attest(manifest.digest, "run-1", bundle)
+    await cut(artifacts, folder / "again", FILES)
+    assert await artifacts.attestations(manifest.digest) == {"run-1": b"short\n"}
+
+
+async def check_what_is_retracted_is_gone(artifacts: Artifacts, folder: Path) -> None:
+    manifest = await cut(artifacts, folder / "w", FILES)
+    for name in ("run-1", "run-2"):
+        await artifacts.attest(manifest.digest, name, b"x\n")
+    for _ in range(2):
+        await artifacts.retract(manifest.digest, ("run-1", "run-9"))
+        assert await artifacts.attestations(manifest.digest) == {"run-2": b"x\n"}
+
+
+async def check_nothing_is_attested_of_what_is_not_there(artifacts: Artifacts, _: Path) -> None:
+    for release in ("sha256:" + "0" * 64, "../x"):
+        assert (await problem_of(artifacts.attest(release, "run-1", b"x"))).code == "artifact-missing"
+        assert await artifacts.attestations(release) == {}
+        assert [problem.code for problem in await artifacts.examine(release)] == ["artifact-missing"]
+
+
+async def check_attestations_go_with_their_release(artifacts: Artifacts, folder: Path) -> None:
+    kept = await cut(artifacts, folder / "one", FILES)
+    gone = await cut(artifacts, folder / "two", {"own": File(b"o")})
+    for manifest in (kept, gone):
+        await artifacts.attest(manifest.digest, "run-1", b"attested\n")
+    await artifacts.collect({kept.digest})
+    assert await artifacts.attestations(kept.digest) == {"run-1": b"attested\n"}
+    assert await artifacts.attestations(gone.digest) == {}
+    await cut(artifacts, folder / "again", {"own": File(b"o")})
+    assert await artifacts.attestations(gone.digest) == {}
+
+
 ARTIFACTS_CHECKS: tuple[ArtifactsCheck, ...] = (
     check_a_release_is_what_was_cut,
     check_the_same_inputs_give_the_same_digest,
@@ -308,4 +354,9 @@ ARTIFACTS_CHECKS: tuple[ArtifactsCheck, ...] = (
     check_a_release_that_is_not_there_is_named,
     check_collect_keeps_what_is_kept,
     check_a_collected_release_can_be_cut_again,
+    check_what_is_attested_is_kept_as_it_is,
+    check_what_is_attested_again_takes_the_place,
+    check_what_is_retracted_is_gone,
+    check_nothing_is_attested_of_what_is_not_there,
+    check_attestations_go_with_their_release,
 )

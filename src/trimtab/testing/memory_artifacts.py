@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.core.errors import failure
+from trimtab.core.errors import Problem, failure
 from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Manifest, Part, digest_of
@@ -34,6 +34,8 @@ class MemoryArtifacts:
         self._kept: dict[Digest, tuple[Manifest, dict[str, _Bytes]]] = {}
         self._trees: dict[Digest, Mapping[str, tuple[TreeEntry, ...]]] = {}
         self._corrupt: set[Digest] = set()
+        self.attested: dict[Digest, dict[str, bytes]] = {}
+        """What is attested of each release. Tests change it."""
 
     def corrupt(self, release: Digest) -> None:
         """Damage the release's stored bytes."""
@@ -98,10 +100,32 @@ class MemoryArtifacts:
                 target.chmod(0o555 if file.mode == "755" else 0o444)
         return folder
 
+    async def attest(self, release: Digest, name: str, bundle: bytes) -> None:
+        await self.faults.here("attest")
+        self._release(release)
+        self.attested.setdefault(release, {})[name] = bundle
+
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        await self.faults.here("retract")
+        for name in names:
+            self.attested.get(release, {}).pop(name, None)
+
+    async def attestations(self, release: Digest) -> Mapping[str, bytes]:
+        await self.faults.here("attestations")
+        return dict(self.attested.get(release, {}))
+
+    async def examine(self, release: Digest) -> tuple[Problem, ...]:
+        await self.faults.here("examine")
+        if release not in self._kept:
+            return (Problem("artifact-missing", f"there is no release {release}", "see `trimtab releases`"),)
+        message = f"release {short(release)} is damaged"
+        return (Problem("artifact-corrupt", message),) if release in self._corrupt else ()
+
     async def collect(self, keep: Collection[Digest]) -> int:
         await self.faults.here("collect")
         before = self._bytes()
         self._kept = {release: kept for release, kept in self._kept.items() if release in keep}
+        self.attested = {release: kept for release, kept in self.attested.items() if release in self._kept}
         return before - self._bytes()
 
     def _bytes(self) -> int:

@@ -324,6 +324,14 @@ def test_files() -> None:
     assert "1 file in it to others: git/x to user 4711" in what
 
 
+def test_a_signing_key_that_others_can_read() -> None:
+    open_folder = (replace(FOLDER[0], mode=0o755), files.Item("keys/release.pub", ME, 0o644))
+    said = "Other users of this machine can read keys/release.key, the key that signs releases."
+    for mode, found in ((0o600, []), (0o640, [("error", said)]), (0o604, [("error", said)])):
+        judged_ = judged((*open_folder, files.Item("keys/release.key", ME, mode)))
+        assert [each for each in judged_ if each[0] == "error"] == found
+
+
 def test_a_token_that_others_can_read() -> None:
     read = (replace(FOLDER[0], mode=0o755), replace(FOLDER[1], mode=0o644))
     [(severity, what)] = judged(read)

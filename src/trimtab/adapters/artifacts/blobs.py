@@ -78,6 +78,11 @@ class Blobs:
             raise DamagedBlob(digest, path)
         return content
 
+    def check(self, digest: Digest) -> None:
+        """Raises `DamagedBlob` unless every byte is as it was put."""
+        if not self.is_sound(digest):
+            raise DamagedBlob(digest, self.path(digest))
+
     def copy(self, digest: Digest, into: Path, mode: int) -> None:
         """Write the bytes, verified as they pass, to the file `into`, whatever it was; for large ones that may not be
         changed it becomes a link. Raises `DamagedBlob` and leaves `into` as it was."""

@@ -16,11 +16,12 @@ from typing import ParamSpec, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from trimtab.adapters.artifacts import release_folder
+from trimtab.adapters.artifacts.attestations import Attestations
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob, sync_folder
 from trimtab.adapters.artifacts.locking import locked
 from trimtab.adapters.artifacts.seals import Seals
 from trimtab.adapters.artifacts.workspace import Found, sort_into_parts, store_tree
-from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, is_digest, short
 from trimtab.core.model.release import SCHEMA, Manifest, Part, digest_of
@@ -42,6 +43,8 @@ class FileArtifacts:
     - `releases/HEX/`: a release's files, copied from the blobs: whoever changes them does not change the store. Large
       ones are links to their blobs, and a change is found by the seal
     - `seals/HEX`: what a large blob was when it was verified
+    - `attestations/HEX/NAME.intoto.jsonl`: what is attested of a release; each file is written whole, or not at all
+    - `releases/HEX/`: a release's files, copied from the blobs: whoever changes them does not change the store
     - `tmp/`, `lock`: files being written; the lock that many may share and only `collect` has alone
 
     `collect` spares a release that was cut within `grace_s`: who computed what to keep may not have known it yet.
@@ -54,6 +57,7 @@ class FileArtifacts:
         self._manifests = self._home / "manifests"
         self._releases = self._home / "releases"
         self._blobs = Blobs(self._home / "blobs", self._temporary, seals=Seals(self._home / "seals"))
+        self._attestations = Attestations(self._home / "attestations", self._temporary)
 
     async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
         return await self._in_thread(self._cut, workspace, tracked, specification)
@@ -72,6 +76,18 @@ class FileArtifacts:
 
     async def materialise(self, release: Digest) -> Path:
         return await self._in_thread(self._materialise, release)
+
+    async def attest(self, release: Digest, name: str, bundle: bytes) -> None:
+        await self._in_thread(self._attest, release, name, bundle)
+
+    async def retract(self, release: Digest, names: Collection[str]) -> None:
+        await self._in_thread(self._attestations.remove, release, names)
+
+    async def attestations(self, release: Digest) -> Mapping[str, bytes]:
+        return await self._in_thread(self._attestations.read, release)
+
+    async def examine(self, release: Digest) -> tuple[Problem, ...]:
+        return await self._in_thread(self._examine, release)
 
     async def collect(self, keep: Collection[Digest]) -> int:
         return await self._in_thread(self._collect, frozenset(keep))
@@ -137,8 +153,7 @@ class FileArtifacts:
         except FileNotFoundError:
             text = None
         if text is None:
-            hint = "`trimtab releases` lists those that are kept"
-            raise failure("artifact-missing", f"there is no release {release}", hint, str(self._home))
+            raise _missing(release, self._home)
         if digest_of(text) != release:
             raise _corrupt(release, "its manifest", self._manifest_path(release))
         try:
@@ -198,6 +213,28 @@ class FileArtifacts:
                 raise _corrupt(release, f"the list of files of its part `{name}`", damaged.path) from damaged
         return trees
 
+    def _attest(self, release: Digest, name: str, bundle: bytes) -> None:
+        with self._shared():
+            if not is_digest(release) or not self._manifest_path(release).exists():
+                raise _missing(release, self._home)
+            self._attestations.keep(release, name, bundle)
+
+    def _examine(self, release: Digest) -> tuple[Problem, ...]:
+        with self._shared():
+            try:
+                entries = self._entries(release, self._manifest(release))
+            except TrimtabError as error:
+                return error.problems
+            found, sound = [], set[Digest]()
+            for entry in entries:
+                try:
+                    if entry.digest not in sound:
+                        self._blobs.check(entry.digest)
+                        sound.add(entry.digest)
+                except DamagedBlob as damaged:
+                    found.append(_corrupt(release, f"`{entry.path}`", damaged.path).problem)
+            return tuple(found)
+
     def _collect(self, keep: frozenset[Digest]) -> int:
         with self._alone():
             young = time.time() - self._grace_s
@@ -212,6 +249,7 @@ class FileArtifacts:
             freed_bytes = 0
             for release in set(listed) - set(kept):
                 freed_bytes += release_folder.remove(self._manifest_path(release))
+            freed_bytes += self._attestations.sweep(kept)
             names = {self.folder(release).name for release in kept}
             for path in (*self._releases.iterdir(), *self._temporary.iterdir()):
                 if path.parent != self._releases or path.name not in names:
@@ -235,6 +273,11 @@ class FileArtifacts:
 
 def _hex(release: Digest) -> str:
     return release.removeprefix("sha256:")
+
+
+def _missing(release: Digest, home: Path) -> TrimtabError:
+    hint = "`trimtab releases` lists those that are kept"
+    return failure("artifact-missing", f"there is no release {release}", hint, str(home))
 
 
 def _corrupt(release: Digest, what: str, path: Path) -> TrimtabError:

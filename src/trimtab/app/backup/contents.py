@@ -22,7 +22,7 @@ from trimtab.adapters.processes import record
 from trimtab.adapters.processes.status import LIVE_PHASES
 from trimtab.adapters.secrets.files import is_of_steps
 from trimtab.app.backup.archive import TELL_EVERY_BYTES, Writer, files_below
-from trimtab.app.folder import SECRETS
+from trimtab.app.folder import KEYS, SECRETS
 from trimtab.core.errors import failure
 
 Say = Callable[[str], None]
@@ -34,6 +34,7 @@ STATES = "instances/state"
 """What instances write."""
 GATEWAY = "gateway/xds"
 PROCESSES, WORKSPACES, BLOBS, MANIFESTS = "processes", "workspaces", "artifacts/blobs", "artifacts/manifests"
+ATTESTATIONS = "artifacts/attestations"
 _RECORDED = ("step+", "gate+")
 """Processes that a run or a rollout waits for. Instances and gateway are started anew without a record."""
 _BUNDLE_TIMEOUT_S = 120.0
@@ -55,13 +56,16 @@ def nothing_collected(home: Path) -> Iterator[None]:
 
 
 def add_small(writer: Writer, home: Path, *, secrets: bool) -> None:
-    """The token and what is shown to forges, which instances run, what the gateway serves, and how steps and gates
-    ended. `secrets`: those of steps, too."""
+    """The token and what is shown to forges, whose signatures count, which instances run, what the gateway serves, and
+    how steps and gates ended. `secrets`: those of steps and the key that signs releases, too."""
     if (home / TOKEN).is_file():
         writer.add_bytes(TOKEN, (home / TOKEN).read_bytes())
     for path in files_below(home / SECRETS):
         if not path.name.startswith(".") and (secrets or not is_of_steps(path.name)):
             writer.add_bytes(str(path.relative_to(home)), path.read_bytes())
+    for path in files_below(home / KEYS):
+        if not path.name.startswith(".") and (secrets or path.suffix == ".pub"):
+            writer.add_file(str(path.relative_to(home)), path)
     for folder in (BOOK, GATEWAY):
         for path in files_below(home / folder):
             if path.suffix == ".json" and not path.name.startswith("."):
@@ -125,8 +129,11 @@ def add_changing(writer: Writer, home: Path) -> None:
 
 
 def add_artifacts(writer: Writer, home: Path, say: Say) -> tuple[str, ...]:
-    """All releases; the files among them that are damaged. Manifests are listed first: what they name is there then."""
+    """All releases with what is attested of them; the files among them that are damaged. Manifests are listed first:
+    what they name is there then."""
     manifests = sorted(path for path in (home / MANIFESTS).glob("*.json"))
+    for path in sorted((home / ATTESTATIONS).glob("*/*.jsonl")):
+        writer.add_file(str(path.relative_to(home)), path)
     blobs = sorted((home / BLOBS).glob("??/*"))
     total_bytes, seen_bytes, told_bytes, wrong = sum(path.stat().st_size for path in blobs), 0, 0, []
     for path in (*manifests, *blobs):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.app.doctor.place import READ_S, Place
+from trimtab.app.folder import KEYS
 from trimtab.app.folder import SECRETS as APP_SECRETS
 from trimtab.core.say import count
 from trimtab.views.findings import Finding, Severity
@@ -79,15 +80,26 @@ def _strangers(home: Path, items: tuple[Item, ...], me: int) -> Iterator[Finding
 
 def _readable(home: Path, items: tuple[Item, ...]) -> Iterator[Finding]:
     for item in items:
-        of_app = item.path.startswith(f"{APP_SECRETS}/")
-        if (of_app or item.path in SECRETS) and item.mode & 0o044:
-            what = f"Other users of this machine can read {item.path}, which holds the API's token."
-            why = "Who has the token may push, promote and read everything."
-            if of_app:
-                what = f"Other users of this machine can read {item.path}, where an application's secrets are."
-                why = "Who has them may do what the application may: at its forge, or in its name."
+        secret = _secret(item.path)
+        if secret is not None and item.mode & 0o044:
+            what, why = f"Other users of this machine can read {item.path}, {secret[0]}.", secret[1]
             do = f"chmod 600 {home / item.path}; chmod 700 {home}"
             yield Finding(NAME, "error", what, why, do, str(home / item.path))
+
+
+def _secret(path: str) -> tuple[str, str] | None:
+    """What is secret in it, and why; None: nothing is."""
+    if path in SECRETS:
+        return "which holds the API's token", "Who has the token may push, promote and read everything."
+    if path.startswith(f"{APP_SECRETS}/"):
+        why = "Who has them may do what the application may: at its forge, or in its name."
+        return "where an application's secrets are", why
+    if path == f"{KEYS}/release.key":
+        return (
+            "the key that signs releases",
+            "Who has it can sign what no run has cut: make another, and revoke this one.",
+        )
+    return None
 
 
 def user(uid: int) -> str:

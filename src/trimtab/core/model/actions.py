@@ -152,7 +152,8 @@ class CommitDesired(Action):
 
 @dataclass(frozen=True, slots=True)
 class StartInstances(Action):
-    """Verify the release and start its instances (those that do not run yet). -> ActionDone"""
+    """Verify the release, by what is attested of it and to the last byte, and start its instances (those that do not
+    run yet). -> ActionDone"""
 
     app: str
     environment: str
@@ -163,6 +164,10 @@ class StartInstances(Action):
     """The arm is the release in this guise."""
     env: Mapping[str, str] = field(default_factory=dict)
     """On top of the specification's variables."""
+    since: float = 0.0
+    """When the rollout began: it is attested well enough if it was then; 0: if it is now."""
+    is_live: bool = False
+    """It was let in before, and what is live keeps running: nothing need be attested of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class RunGate(Action):
     process: str
     env: Mapping[str, str]
     """What the gate is told of the rollout."""
+    since: float = 0.0
+    """As for `StartInstances`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,20 @@ class GroupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RequireSpec:
+    """What must be attested of a release, signed by a trusted key, before anything of it starts here."""
+
+    provenance: bool = True
+    """Whether anything must be attested at all."""
+    gates: tuple[str, ...] = ()
+    """Steps that must have passed in the run that the provenance names."""
+    max_age_s: float | None = None
+    """How long ago that run may have ended when the rollout begins."""
+    builders: tuple[str, ...] = ()
+    """Who may have made it (`builder.id`). Empty: whoever has a trusted key."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """A named place with its address, strategy and analysis."""
 
@@ -232,6 +246,7 @@ class EnvironmentSpec:
     freezes: tuple[FreezeSpec, ...] = ()
     budget: BudgetSpec | None = None
     group: GroupSpec | None = None
+    require: RequireSpec = field(default_factory=RequireSpec)
 
 
 @dataclass(frozen=True, slots=True)

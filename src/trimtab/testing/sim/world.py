@@ -19,6 +19,7 @@ from trimtab.core.model.facts import AppRegistered, ChangeArrived, Fact, Recorde
 from trimtab.core.model.identity import EnvironmentId, app_object
 from trimtab.core.model.opening import Opening
 from trimtab.core.model.specification import ScheduleSpec, Specification, WindowSpec
+from trimtab.engine.attesting import Attesting, StoredRuns
 from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.delivery import Delivery, GateCommand, Retirements
 from trimtab.engine.groups import Peers
@@ -28,7 +29,9 @@ from trimtab.engine.pipeline import Files, Pipeline
 from trimtab.engine.replicas import Lead, Sharing
 from trimtab.engine.step_reports import StepReports
 from trimtab.engine.steps import EarlierRuns, Steps
+from trimtab.engine.trusting import Trusting
 from trimtab.ports.store import Controller
+from trimtab.testing.memory_keys import MemoryKeys
 from trimtab.testing.memory_measurements import MemoryMeasurements
 from trimtab.testing.memory_parts import MemoryPartFiles
 from trimtab.testing.memory_reports import MemoryReports
@@ -135,6 +138,7 @@ class World:
         self.state_repository = self.sight.state_repository = TrueStateRepository(self.sight)
         self.processes = self.sight.processes = TrueProcesses(self.clock, folder / "logs")
         self.artifacts = self.sight.artifacts = TrueArtifacts(folder / "artifacts")
+        self.keys = MemoryKeys()
         self.source = MemorySource()
         self.workspaces = MemoryWorkspaces(folder / "workspaces")
         self.step_cache = MemoryStepCache(folder / "cache")
@@ -171,13 +175,13 @@ class World:
             clock=life,
             traffic=ports.gateway,
             kinds={name: Noted(kind, newest) for name, kind in ports.kinds(store).items()},
-            handlers={**self._pipeline(ports, store).handlers(), **self._delivery(ports, life, store).handlers()},
+            handlers={**self._pipeline(ports, life, store).handlers(), **self._delivery(ports, life, store).handlers()},
             owner=owner,
             lead=Lead("gateway/sim", store, ports.gateway, life, owner) if self.plan.led else None,
             sharing=Sharing(store, Controller(owner, url="", version="", host="", home="", pid=0, started_at=0.0)),
         )
 
-    def _pipeline(self, ports: Ports, store: Any) -> Pipeline:
+    def _pipeline(self, ports: Ports, life: Life, store: Any) -> Pipeline:
         steps = Steps(
             checkouts=Checkouts(ports.source, self.folder / "runs"),
             processes=ports.processes,
@@ -188,7 +192,10 @@ class World:
             env={},
             earlier=EarlierRuns(store),
         )
-        return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile, MemoryPartFiles())
+        trusting = Trusting(ports.artifacts, self.keys, life)
+        attesting = Attesting(trusting, self.keys, StoredRuns(store), "urn:sim", "1")
+        files = MemoryPartFiles()
+        return Pipeline(ports.source, ports.artifacts, self.workspaces, steps, self._compile, files, attesting)
 
     def _delivery(self, ports: Ports, life: Life, store: Any) -> Delivery:
         return Delivery(
@@ -198,6 +205,7 @@ class World:
             ports.gateway,
             ports.processes,
             life,
+            Trusting(ports.artifacts, self.keys, life),
             Retirements(store),
             _gate_command,
         )

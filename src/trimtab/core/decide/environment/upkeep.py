@@ -19,7 +19,7 @@ def repair(state: EnvironmentState, reading: EnvironmentReading) -> tuple[str, S
     replicas = place.replicas or specification.service.replicas
     mine = [instance for instance in reading.instances if instance.release == live]
     if len(mine) < replicas or any(instance.phase in ("stopped", "failed") for instance in mine):
-        return "instances", StartInstances(name.app, name.name, live, replicas, specification)
+        return "instances", StartInstances(name.app, name.name, live, replicas, specification, is_live=True)
     if any(instance.phase == "ready" for instance in mine) and not _routed_to(state, reading, mine):
         return "route", ApplyRoute(name.app, name.name, live, None, None, specification)
     return None

@@ -17,6 +17,8 @@ from trimtab.core.decide.rollout import moves, waiting, words
 from trimtab.core.decide.rollout.counting import Cursor
 from trimtab.core.decide.rollout.state import Ending, GateState, Phase, RolloutReading, RolloutState
 from trimtab.core.decide.rollout.watching import Watching
+from trimtab.core.decide.trust import REFUSED
+from trimtab.core.errors import Problem
 from trimtab.core.model.actions import Action, StopGate
 from trimtab.core.model.decision import Decision, Emit, Lease, Todo
 from trimtab.core.model.facts import (
@@ -113,7 +115,7 @@ class _Work:
             case ActionDone(action=key):
                 self.action_done(key)
             case ActionFailed(action=key, problem=problem):
-                self.action_failed(key, str(problem))
+                self.action_failed(key, problem)
             case GateStarted():
                 pass  # a record for people: the gate's process is looked at under the name that was asked for
             case PauseRequested():
@@ -159,16 +161,19 @@ class _Work:
         elif key.startswith("return") and phase == "returning":
             self.returned()
 
-    def action_failed(self, key: str, said: str) -> None:
+    def action_failed(self, key: str, problem: Problem) -> None:
         if key.startswith(("return", "scale", "drop")):
             return  # the share is 0 by the lease already, advance() tries again; what stays running is tidied later
+        if problem.code == REFUSED:
+            self.go_back("failed", str(replace(problem, where="")))
+            return
         causes = {
             "start": "its instances could not be started",
             "route": "the gateway did not take the route",
             "gate": "its gate could not be asked",
         }
         what = causes.get(key.partition("-")[0], "the gateway did not take all traffic over")
-        self.go_back("failed", f"{what}: {said}")
+        self.go_back("failed", f"{what}: {problem}")
 
     def promote_by(self, by: str) -> None:
         if self.state.routed and self.state.phase not in (*_OVER, "ramping", "promoting"):

@@ -37,7 +37,11 @@ def start(state: RolloutState, wanted: ArmId, replicas: int) -> StartInstances:
     variants = step.experiment.variants if step is not None and step.experiment is not None else ()
     env = next((variant.env for variant in variants if variant.name == guise and release == state.release), {})
     place = state.environment
-    return StartInstances(place.app, place.name, release, replicas, state.specification, guise, env)
+    return StartInstances(
+        *(place.app, place.name, release, replicas, state.specification, guise, env),
+        since=state.started_at,
+        is_live=release == state.stable,
+    )
 
 
 def has_new_shape(state: RolloutState) -> bool:
@@ -108,7 +112,7 @@ def gate(state: RolloutState, spec: GateSpec) -> RunGate:
         "TRIMTAB_STABLE": state.stable or "",
         "TRIMTAB_URL": f"http://{state.place.host}:{state.place.port}",
     }
-    return RunGate(place.app, place.name, spec, process, about)
+    return RunGate(place.app, place.name, spec, process, about, state.started_at)
 
 
 def share_of(state: RolloutState, step: RolloutStep | None) -> Share:

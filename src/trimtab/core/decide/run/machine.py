@@ -151,7 +151,9 @@ class _Work:
 
     def specified(self, read: SpecificationRead) -> None:
         steps = {step.name: StepState() for step in read.specification.steps}
-        self.state = replace(self.state, phase="running", specification=read.specification, steps=steps)
+        self.state = replace(
+            self.state, phase="running", specification=read.specification, steps=steps, templates=read.templates
+        )
         if self.state.pull_request is None and not self.state.schedule:
             # What is not on the deployed branch decides nothing for it, nor what may be older than what is by now.
             self.emit.append(Emit(read, object=app_object(self.state.app)))

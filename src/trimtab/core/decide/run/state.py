@@ -76,3 +76,5 @@ class RunState:
     """What the coverage of each step is compared with."""
     until: Goal = "deploy"
     keep_going: bool = False
+    templates: Mapping[str, Digest] = field(default_factory=dict)
+    """The files that its steps were written out from, by where they are."""

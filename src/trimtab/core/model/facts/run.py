@@ -24,6 +24,8 @@ class SpecificationRead(Fact):
     specification: Specification
     left_out: Mapping[str, str] = field(default_factory=dict)
     """The steps that the change does not concern, with why."""
+    templates: Mapping[str, Digest] = field(default_factory=dict)
+    """The files that its steps were written out from, by where they are."""
 
 
 @dataclass(frozen=True, slots=True)
