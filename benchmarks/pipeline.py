@@ -7,6 +7,8 @@ the time from the request of a run until it has finished, through 200, beside th
 - Buildbot (full runs): a master and a local worker in a virtual environment of their own, one builder with as many
   shell steps, one after the other.
 
+And what an index costs that is built document by document, when 10 of 10,000 documents have changed (`_index`).
+
 ``python -m benchmarks.pipeline [--quick] [--json]``
 """
 
@@ -18,13 +20,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
+from types import MappingProxyType
 
-from benchmarks import _buildbot
+from benchmarks import _buildbot, _index
 from benchmarks._report import Value, finish
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
@@ -106,13 +110,15 @@ class Installation:
         self.processes.on_change(lambda name: self.engine.wake("run/" + "/".join(name.split("/")[1:3])))
         self.runs = 0
 
-    async def commit(self, text: str) -> None:
-        """A commit with this trimtab.yaml on the branch."""
+    async def commit(self, text: str, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        """A commit with this trimtab.yaml and these files on the branch."""
         await self.source.create(APP)
         work = self.folder / "work"
         if not work.exists():
             _git(self.folder, "clone", "--quiet", str(self.source.path(APP)), str(work))
-        (work / "trimtab.yaml").write_text(text)
+        for path, content in {"trimtab.yaml": text, **files}.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(content)
         _git(work, "add", "-A")
         _git(work, "commit", "--quiet", "--message", f"Pipeline {self.runs}")
         _git(work, "push", "--quiet", "origin", "HEAD:main")
@@ -142,11 +148,28 @@ class Installation:
         self.store.close()
 
 
-async def measure(rounds: int) -> dict[str, Value]:
+@asynccontextmanager
+async def installed() -> AsyncIterator[Installation]:
+    """One that runs."""
     folder = Path(mkdtemp(prefix="trimtab-bench-"))
     installation = Installation(folder)
     engine = asyncio.create_task(installation.engine.run())
     try:
+        yield installation
+    finally:
+        engine.cancel()
+        await asyncio.gather(engine, return_exceptions=True)
+        await installation.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def measure_index() -> dict[str, Value]:
+    async with installed() as installation:
+        return await _index.measure(APP, installation.commit, installation.run)
+
+
+async def measure(rounds: int) -> dict[str, Value]:
+    async with installed() as installation:
         results: dict[str, Value] = {}
         for sandbox, suffix in ((False, ""), (True, "_sandbox")):
             worst_ms = 0.0
@@ -165,11 +188,6 @@ async def measure(rounds: int) -> dict[str, Value]:
         cached = [float(value) for name, value in results.items() if "_cached" in name]
         results["cached_200_steps_ms"] = max(cached)
         return results
-    finally:
-        engine.cancel()
-        await asyncio.gather(engine, return_exceptions=True)
-        await installation.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_floor(rounds: int) -> dict[str, Value]:
@@ -206,7 +224,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures as JSON on the last line")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else 5
-    results = asyncio.run(measure(rounds)) | make_floor(rounds)
+    results = asyncio.run(measure(rounds)) | make_floor(rounds) | asyncio.run(measure_index())
     for shape in (CHAIN, FAN_OUT):
         ours, floor = results[f"{shape.name}_step_ms"], results[f"make_{shape.name}_step_ms"]
         results[f"{shape.name}_over_make"] = float(ours) / float(floor)

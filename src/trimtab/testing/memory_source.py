@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,13 +111,15 @@ class MemorySource:
         file = self._commit(app, commit).files.get(path)
         return file.content if file else None
 
-    async def checkout(self, app: str, commit: str, into: Path) -> None:
+    async def checkout(self, app: str, commit: str, into: Path, only: Collection[str] | None = None) -> None:
         await self.faults.here("checkout")
         files = self._commit(app, commit).files
         if into.is_dir() and any(into.iterdir()):
             return
         into.mkdir(parents=True, exist_ok=True)
         for path, file in files.items():
+            if only is not None and path not in only:
+                continue
             target = into / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.mode == "link":

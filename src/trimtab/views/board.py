@@ -33,7 +33,7 @@ from trimtab.views.previews import preview
 from trimtab.views.rollouts import begin, fold
 from trimtab.views.schedules import planned
 
-FOLDS = 3
+FOLDS = 4
 """Raise it when the same facts fold to other views than before, so that no snapshot of older folds is used. A change of
 the views' own fields is noticed without."""
 

@@ -84,6 +84,18 @@ class Blobs:
             into.unlink()
             raise DamagedBlob(digest, path)
 
+    def seem_sound(self, files: Iterable[tuple[Digest, int]]) -> bool:
+        """Whether blobs of these digests and sizes in bytes are here; their bytes are not read."""
+        folder = str(self._folder)
+        for digest, size_bytes in files:
+            name = digest.removeprefix("sha256:")
+            try:
+                if os.stat(f"{folder}/{name[:2]}/{name[2:]}").st_size != size_bytes:
+                    return False
+            except FileNotFoundError:
+                return False
+        return True
+
     def sweep(self, keep: Collection[Digest]) -> int:
         """Remove all but `keep`; how many bytes were freed."""
         freed_bytes = 0

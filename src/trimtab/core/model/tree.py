@@ -29,7 +29,8 @@ class TreeEntry:
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     """The tree's canonical bytes, whose digest names it. The order of `entries` does not matter."""
-    return canonical_json([[entry.path, entry.mode, entry.digest, entry.size_bytes] for entry in sorted(entries)])
+    in_order = sorted(entries, key=lambda entry: entry.path)  # which no two have in common
+    return canonical_json([[entry.path, entry.mode, entry.digest, entry.size_bytes] for entry in in_order])
 
 
 def decode_tree(content: bytes) -> tuple[TreeEntry, ...]:
