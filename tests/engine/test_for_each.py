@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.test_steps import Bench
 from tests.engine.world import World
+from trimtab.core.model.actions import KeepStep, StartStep
 from trimtab.core.model.documents import LISTING
-from trimtab.core.model.facts import ChangeArrived, PullRequestUpdated
+from trimtab.core.model.facts import ChangeArrived, Fact, PullRequestUpdated, StepKept, StepStarted, StepTaken
 from trimtab.core.model.facts.change import PullRequest
-from trimtab.ports.processes import ProcessSpec
+from trimtab.core.model.pipeline import DocumentCount, DocumentWork, ForEachSpec, StepSpec
+from trimtab.engine.housekeeping import Housekeeper
+from trimtab.engine.loop import Order
+from trimtab.engine.steps import step_process
+from trimtab.ports.processes import ProcessSpec, ProcessStatus
 from trimtab.testing.memory_processes import Ending
 from trimtab.testing.memory_source import File
 from trimtab.views.model import RunView, StepView
@@ -217,3 +223,80 @@ async def test_a_stranger_s_results_are_known_to_nobody_else(tmp_path: Path) -> 
             assert shop.built[f"{shop.runs}/embed/1"] == ["docs/b.md"]
         assert embed(await shop.push(b="two")).status == "passed"
     assert shop.built["4/embed/1"] == ["docs/b.md"]
+
+
+async def test_a_step_ends_with_what_it_began_with_whatever_is_known_meanwhile(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    files = {f"docs/{name}.md": File(name.encode()) for name in "abc"}
+    commit = bench.world.source.commit("shop", files).commit
+    step = StepSpec("embed", "embed", outputs=("index",), for_each=ForEachSpec(("docs/",)))
+
+    async def start(run: int) -> Fact:
+        action = StartStep("shop", run, commit, step, 1, scopes=("branch",))
+        return await bench.steps.start(Order(action, f"run/shop/{run}", "step:embed:1", 1))
+
+    async def keep(run: int, work: DocumentWork | None) -> Fact:
+        process = step_process("shop", run, "embed", 1)
+        action = KeepStep("shop", run, step, 1, process, 1.0, "", "branch", commit=commit, documents=work)
+        return await bench.steps.keep(Order(action, f"run/shop/{run}", "keep:embed:1", 1))
+
+    # Two runs begin with nothing known; the second is looked at again when the first has kept all.
+    begun = [await start(run) for run in (1, 2)]
+    for run in (1, 2):
+        build(tmp_path / "workspaces" / step_process("shop", run, "embed", 1).replace("/", "+"))
+    assert all(isinstance(fact, StepStarted) and fact.documents is not None for fact in begun)
+    first = await keep(1, begun[0].documents)  # type: ignore[attr-defined]
+    assert await start(2) == begun[1]
+    second = await keep(2, begun[1].documents)  # type: ignore[attr-defined]
+    assert isinstance(first, StepKept)
+    assert isinstance(second, StepKept)
+    assert first.outputs == second.outputs is not None
+    taken = await start(3)
+    assert isinstance(taken, StepTaken)
+    assert taken.result.outputs == first.outputs
+
+
+async def test_a_life_that_ended_before_the_process_began_has_decided_what_it_builds(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    commit = bench.world.source.commit("shop", {f"docs/{name}.md": File(name.encode()) for name in "ab"}).commit
+    step = StepSpec("embed", "embed", outputs=("index",), for_each=ForEachSpec(("docs/",)))
+    action = StartStep("shop", 1, commit, step, 1, scopes=("branch",))
+    order = Order(action, "run/shop/1", "step:embed:1", 1)
+    start, bench.world.processes.start = bench.world.processes.start, _dies  # type: ignore[method-assign]
+    with pytest.raises(ConnectionResetError):
+        await bench.steps.start(order)
+    bench.world.processes.start = start  # type: ignore[method-assign]
+    # Meanwhile another run keeps the results of one of the two.
+    keys = await bench.steps.keys("shop", commit, step, ())
+    one = tmp_path / "one"
+    one.mkdir()
+    (one / "vector").write_text("of another run")
+    results = await bench.world.step_cache.tree(await bench.world.step_cache.put(one))
+    selection = await bench.steps.documents.selection("shop", commit, step)
+    await bench.world.step_cache.keep_documents(keys.without_documents, "branch", {selection.keys[0]: results})
+    fact = await bench.steps.start(order)
+    assert isinstance(fact, StepStarted)
+    assert fact.documents is not None
+    assert fact.documents.count == DocumentCount(2, 0)
+    process = step_process("shop", 1, "embed", 1)
+    assert build(tmp_path / "workspaces" / process.replace("/", "+")) == ["docs/a.md", "docs/b.md"]
+
+
+async def _dies(spec: ProcessSpec) -> ProcessStatus:
+    raise ConnectionResetError(spec.name)
+
+
+async def test_what_a_step_adds_to_stays_in_the_cache_while_it_runs(tmp_path: Path) -> None:
+    async with Shop(tmp_path) as shop:
+        await shop.push(a="one")
+        world, wait = shop.world, Ending(3600.0)
+        world.processes._behaviour = lambda _: wait
+        change = world.source.commit("shop", {"docs/b.md": File(b"two")}, subject="More")
+        world.append(ChangeArrived(change, "push"))
+
+        def work() -> list[DocumentWork]:
+            facts = [recorded.fact for recorded in world.facts()]
+            return [f.documents for f in facts if isinstance(f, StepStarted) and f.documents and f.documents.taken]
+
+        keeper = Housekeeper(world.store, world.artifacts, world.processes, world.source, world.step_cache, world.clock)
+        await world.until(lambda: any(each.taken in keeper._worked_on() for each in work()))
