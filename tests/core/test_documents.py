@@ -22,7 +22,7 @@ from trimtab.core.model.documents import (
 from trimtab.core.model.pipeline import ForEachSpec, InputFile, StepSpec
 from trimtab.core.model.release import digest_of
 from trimtab.core.model.step_key import step_key
-from trimtab.core.model.tree import TreeEntry, encode_tree
+from trimtab.core.model.tree import TreeEntry, are_apart, encode_tree
 
 MARKDOWN = ForEachSpec(("docs/**/*.md", "!docs/drafts/"))
 
@@ -115,6 +115,21 @@ def test_what_belongs_to_no_document_is_astray() -> None:
     found, astray = by_document(entries, "index", ["docs/a.md"])
     assert found == {"docs/a.md": (result("v"),)}
     assert astray == ("index/all.json", "index/docs/a.md", "other/docs/a.md/v")
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        (("a/b", "a/c", "ab", "a.b"), True),
+        (("a/b", "a/b"), False),
+        (("a/b", "a"), False),
+        (("a", "x", "a/b/c"), False),
+        ((), True),
+    ],
+)
+def test_files_that_are_in_no_other_s_way(together: tuple[str, ...], expected: bool) -> None:
+    assert are_apart(together) is expected
+    assert are_apart(reversed(together)) is expected
 
 
 NAMES = st.text("ab/.ü ", min_size=1, max_size=12).map(lambda text: "/".join(filter(None, text.split("/"))) or "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,31 @@ async def test_only_new_documents_are_built_and_the_release_is_that_of_a_first_b
     documents = embed(run).documents
     assert documents is not None
     assert (documents.built, documents.taken) == (2, 1)
+
+
+async def test_a_release_is_the_same_whether_it_is_cut_from_pieces_or_from_layers(tmp_path: Path) -> None:
+    """A link, an output that lies over a file of the commit: then what steps have made is laid over the commit's."""
+    configuration = CONFIGURATION + "  note: {run: note, needs: embed, outputs: [note.txt], cache: false}\n"
+    more: list[dict[str, File | None]] = [{}, {"link": File(b"embed.py", "link")}, {"note.txt": File(b"committed")}]
+    releases = []
+    for number, files in enumerate(more):
+        async with Shop(tmp_path / str(number)) as shop:
+            behave = shop._behave
+
+            def note(spec: ProcessSpec, behave: Callable[[ProcessSpec], Ending] = behave) -> Ending:
+                if "/note/" not in spec.name:
+                    return behave(spec)
+                (Path(spec.cwd) / "note.txt").write_text("made")
+                return Ending(0.3)
+
+            shop.world.processes._behaviour = note
+            all_files = {"trimtab.yaml": File(configuration.replace("[index]", "[index, note.txt]").encode()), **files}
+            run = await shop._go({**all_files, "embed.py": File(b"1"), "docs/a.md": File(b"one")})
+            assert run.status == "passed", run.reason
+            releases.append(run.release)
+            opened = [name for name in shop.world.workspaces.opened if name.startswith("release/")]
+            assert bool(opened) is bool(files)
+    assert len(set(releases)) == 1
 
 
 async def test_nothing_runs_where_no_document_is_new(tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ class Checkouts:
 
         return await made(whole.with_name(name), write)
 
+    async def at_least(self, app: str, run: int, commit: str, paths: Sequence[str], name: str) -> Path:
+        """A folder that has these files of the commit, as others may have made it already. Not to be written to."""
+        whole = self.of_run(app, run) / "source"
+        return whole if whole.exists() else await self.pick(app, run, commit, paths, name)
+
     async def make(self, app: str, run: int, commit: str, patterns: tuple[str, ...] = ()) -> Path:
         """A folder with the files that the patterns mean; without any, with all. Raises `TrimtabError`."""
         whole = await made(self.of_run(app, run) / "source", lambda half: self.source.checkout(app, commit, half))

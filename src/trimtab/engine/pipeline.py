@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from trimtab.core.decide.run.trying import is_infrastructure
 from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
-from trimtab.core.model.pipeline import in_order, with_needs
+from trimtab.core.model.pipeline import LINK, InputFile, in_order, with_needs
+from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.template import TemplateAt
+from trimtab.core.model.tree import MadeFile, are_apart, in_parts
 from trimtab.engine.loop import Handler, Order
 from trimtab.engine.steps import Steps, release_workspace
 from trimtab.ports.artifacts import Artifacts
@@ -106,14 +108,41 @@ class Pipeline:
     async def cut_release(self, order: Order) -> Fact:
         """From the commit's files and what all steps have made of them."""
         action: CutRelease = order.action
-        commit, name = action.change.commit, release_workspace(action.app, action.run)
-        source = await self.steps.checkouts.make(action.app, action.run, commit)
-        made = [await self.steps.cache.folder(tree) for tree in action.layers]
-        opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
-        tracked = [file.path for file in await self.steps.checkouts.files(action.app, commit)]
+        commit = action.change.commit
+        files = await self.steps.checkouts.files(action.app, commit)
         # When the pipeline runs and who looks at pull requests makes no other release.
         plain = replace(action.specification, previews=None, schedules=())
-        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
-        await self.workspaces.close(name)
+        made = await self._made_apart(action, files)
+        if made is None:
+            manifest = await self._cut_from_layers(action, [file.path for file in files], plain)
+        else:
+            manifest = await self._cut_from_pieces(action, [file.path for file in files], plain, made)
         subject = action.change.subject
         return ReleaseCut(manifest.digest, action.run, commit, manifest.parts, subject, action.for_preview)
+
+    async def _made_apart(self, action: CutRelease, files: Sequence[InputFile]) -> tuple[MadeFile, ...] | None:
+        """What steps have made, if it need not be laid over anything to be seen as a whole. Only asked where steps
+        work document by document: they make so many files that copying them takes longer than making them."""
+        if all(step.for_each is None for step in action.specification.steps):
+            return None
+        made = [file for tree in action.layers for file in await self.steps.cache.made(tree)]
+        links = any(file.entry.mode == "link" for file in made) or any(file.mode == LINK for file in files)
+        paths = [*(file.path for file in files), *(file.entry.path for file in made)]
+        return tuple(made) if not links and are_apart(paths) else None
+
+    async def _cut_from_pieces(
+        self, action: CutRelease, tracked: Sequence[str], plain: Specification, made: Sequence[MadeFile]
+    ) -> Manifest:
+        needed = in_parts(tracked, plain.release.parts)
+        place = (action.app, action.run, action.change.commit)
+        source = await self.steps.checkouts.at_least(*place, needed, "in-parts")
+        return await self.artifacts.cut(source, tracked, plain, made)
+
+    async def _cut_from_layers(self, action: CutRelease, tracked: Sequence[str], plain: Specification) -> Manifest:
+        name = release_workspace(action.app, action.run)
+        source = await self.steps.checkouts.make(action.app, action.run, action.change.commit)
+        made = [await self.steps.cache.folder(tree) for tree in action.layers]
+        opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
+        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
+        await self.workspaces.close(name)
+        return manifest

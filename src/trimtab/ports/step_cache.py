@@ -9,7 +9,7 @@ from typing import Protocol
 from trimtab.core.model.documents import Results
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.pipeline import StepResult
-from trimtab.core.model.tree import TreeEntry
+from trimtab.core.model.tree import MadeFile, TreeEntry
 
 
 class StepCache(Protocol):
@@ -49,6 +49,11 @@ class StepCache(Protocol):
 
     async def tree(self, outputs: Digest) -> tuple[TreeEntry, ...]:
         """The files of a tree that was put here. Raises `outputs-missing`."""
+        ...
+
+    async def made(self, outputs: Digest) -> tuple[MadeFile, ...]:
+        """The files of a tree, and where their bytes are: not verified, and not to be changed. They stay for an hour at
+        least. Raises `outputs-missing`."""
         ...
 
     async def compose(self, files: Iterable[TreeEntry]) -> Digest:

@@ -10,10 +10,13 @@ from pathlib import Path
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import is_name
-from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.pipeline import LINK, InputFile
 from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.core.model.tree import Mode
 from trimtab.testing.faults import Faults
+
+_MODES: Mapping[Mode, str] = {"644": "100644", "755": "100755", "link": LINK}
+"""As Git writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class MemorySource:
     async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
         await self.faults.here("files")
         files = sorted(self._commit(app, commit).files.items())
-        return tuple(InputFile(path, file.mode, hashlib.sha1(file.content).hexdigest()) for path, file in files)
+        return tuple(InputFile(path, _MODES[file.mode], hashlib.sha1(file.content).hexdigest()) for path, file in files)
 
     async def changed(self, app: str, base: str, commit: str) -> tuple[str, ...] | None:
         await self.faults.here("changed")

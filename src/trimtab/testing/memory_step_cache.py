@@ -12,7 +12,7 @@ from trimtab.core.model.documents import Results
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.pipeline import StepResult
 from trimtab.core.model.release import digest_of
-from trimtab.core.model.tree import TreeEntry, encode_tree
+from trimtab.core.model.tree import MadeFile, TreeEntry, encode_tree
 
 
 class MemoryStepCache:
@@ -57,6 +57,9 @@ class MemoryStepCache:
 
     async def tree(self, outputs: Digest) -> tuple[TreeEntry, ...]:
         return tuple(sorted(_entries(await self.folder(outputs))))
+
+    async def made(self, outputs: Digest) -> tuple[MadeFile, ...]:
+        return tuple(MadeFile(entry, str(self._tree(outputs) / entry.path)) for entry in await self.tree(outputs))
 
     async def compose(self, files: Iterable[TreeEntry]) -> Digest:
         entries = tuple(files)

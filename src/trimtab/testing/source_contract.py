@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.model.pipeline import LINK
 from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.ports.source import Source
 from trimtab.testing.memory_source import File
@@ -186,6 +187,8 @@ async def check_a_checkout_of_some_files_has_no_others(lab: SourceLab, folder: P
     assert (folder / "some/a/b/ä c.txt").read_bytes() == b"x\r\n"
     assert (folder / "some/a/run").stat().st_mode & 0o100
     assert (folder / "some/a/link").readlink() == Path("run")
+    modes = {file.path: file.mode for file in await lab.source.files("shop", commit)}
+    assert modes == {"a/b/ä c.txt": "100644", "a/run": "100755", "a/link": LINK, "b": "100644"}
 
 
 async def check_files_are_sorted_and_named_by_their_bytes(lab: SourceLab, _: Path) -> None:

@@ -48,6 +48,17 @@ class Blobs:
             file.seek(0)
             return self._keep(file)
 
+    def put_known(self, digest: Digest, at: str) -> None:
+        """Keep a copy of a file that should have this digest. Raises `DamagedBlob` when it has another."""
+        if self._is_sound(digest):
+            return
+        try:
+            found, _ = self.put_file(Path(at))
+        except FileNotFoundError:
+            found = ""
+        if found != digest:
+            raise DamagedBlob(digest, Path(at))
+
     def put_bytes(self, content: bytes) -> Digest:
         """Keep `content`; its digest."""
         digest = digest_of(content)

@@ -23,7 +23,7 @@ from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest, is_digest, short
 from trimtab.core.model.release import SCHEMA, Manifest, Part, canonical_json, digest_of
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.tree import TreeEntry, decode_tree
+from trimtab.core.model.tree import MadeFile, TreeEntry, decode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,8 +51,10 @@ class FileArtifacts:
         self._releases = self._home / "releases"
         self._blobs = Blobs(self._home / "blobs", self._temporary)
 
-    async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
-        return await self._in_thread(self._cut, workspace, tracked, specification)
+    async def cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile] = ()
+    ) -> Manifest:
+        return await self._in_thread(self._cut, workspace, tracked, specification, made)
 
     async def manifest(self, release: Digest) -> Manifest:
         return await self._in_thread(self._manifest, release)
@@ -83,11 +85,18 @@ class FileArtifacts:
 
     # --- below, everything blocks and runs in a thread -------------------------------------------------------------
 
-    def _cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
+    def _cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile]
+    ) -> Manifest:
         with self._shared():
-            files = sort_into_parts(workspace, tracked, specification.release.parts)
+            files = sort_into_parts(workspace, tracked, specification.release.parts, made)
             stored: set[Digest] = set()
-            parts = {name: self._store_part(workspace, found, stored) for name, found in files.items()}
+            try:
+                parts = {name: self._store_part(workspace, found, stored) for name, found in files.items()}
+            except DamagedBlob as damaged:
+                message = f"what a step has made is damaged or gone: it should be {short(damaged.digest)}"
+                hint = "run the pipeline again: what is missing is made anew"
+                raise failure("outputs-missing", message, hint, str(damaged.path)) from damaged
             # Read back as it will be read later, so that 5 and 5.0 for a number of seconds are one release.
             text = canonical_json(asdict(Manifest(specification.app, parts, specification)))
             manifest = _MANIFEST.validate_json(text)

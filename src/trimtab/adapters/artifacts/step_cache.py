@@ -24,7 +24,7 @@ from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.documents import Files, Results
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.pipeline import StepResult
-from trimtab.core.model.tree import TreeEntry, decode_tree, encode_tree
+from trimtab.core.model.tree import MadeFile, TreeEntry, decode_tree, encode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +83,11 @@ class FileStepCache:
 
     async def tree(self, outputs: Digest) -> tuple[TreeEntry, ...]:
         return await self._in_thread(self._files_of, outputs)
+
+    async def made(self, outputs: Digest) -> tuple[MadeFile, ...]:
+        files = await self.tree(outputs)
+        _touch(self._entry(_MADE, outputs))
+        return tuple(MadeFile(entry, str(self._blobs.path(entry.digest))) for entry in files)
 
     async def compose(self, files: Iterable[TreeEntry]) -> Digest:
         return await self._in_thread(self._compose, files)

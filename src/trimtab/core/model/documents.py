@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.paths import matching
-from trimtab.core.model.pipeline import DocumentCount, ForEachSpec, InputFile
+from trimtab.core.model.pipeline import LINK, DocumentCount, ForEachSpec, InputFile
 from trimtab.core.model.release import canonical_json, digest_of
 from trimtab.core.model.step_key import inputs_digest
 from trimtab.core.model.tree import TreeEntry
@@ -19,7 +19,6 @@ from trimtab.core.model.tree import TreeEntry
 LISTING = ".trimtab/documents"
 """The file of a step's workspace that has the paths of its documents, a line each, in UTF-8."""
 LISTING_ENV = "TRIMTAB_DOCUMENTS"
-_LINK = "120000"
 
 Files = tuple[TreeEntry, ...]
 """The results of a document; their paths are those below its folder."""
@@ -94,7 +93,7 @@ def plan(selection: Selection, known: Results) -> Plan:
 def refused_by_name(documents: Iterable[InputFile]) -> Iterator[tuple[str, str]]:
     """The documents that no step can be given, with why."""
     for document in documents:
-        if document.mode == _LINK:
+        if document.mode == LINK:
             yield document.path, "it is a symbolic link, and what it points to is no part of it"
         elif len(document.path.splitlines()) != 1:
             yield repr(document.path), "its name has a line break"

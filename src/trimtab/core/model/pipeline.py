@@ -163,9 +163,13 @@ class StepResult:
     """Of a step that works document by document."""
 
 
+LINK = "120000"
+"""The mode of a symbolic link."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of a commit. `content` is the name that Git gives to its bytes."""
+    """A file of a commit, or a link. `content` is the name that Git gives to its bytes."""
 
     path: str
     mode: str
