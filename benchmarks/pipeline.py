@@ -7,6 +7,8 @@ the time from the request of a run until it has finished, through 200, beside th
 - Buildbot (full runs): a master and a local worker in a virtual environment of their own, one builder with as many
   shell steps, one after the other.
 
+And what an index costs that is built document by document, when 10 of 10,000 documents have changed (`_index`).
+
 ``python -m benchmarks.pipeline [--quick] [--json]``
 """
 
@@ -18,13 +20,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
+from types import MappingProxyType
 
-from benchmarks import _buildbot
+from benchmarks import _buildbot, _index
 from benchmarks._report import Value, finish
 from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.artifacts.step_cache import FileStepCache
@@ -36,7 +40,7 @@ from trimtab.adapters.reports import LimitedReports
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.config import load
-from trimtab.core.model.facts import PullRequest, Recorded, RunFinished, RunRequested
+from trimtab.core.model.facts import Goal, PullRequest, Recorded, RunFinished, RunRequested
 from trimtab.core.model.identity import run_object
 from trimtab.engine.checkouts import Checkouts
 from trimtab.engine.loop import Engine
@@ -109,25 +113,31 @@ class Installation:
         self.processes.on_change(lambda name: self.engine.wake("run/" + "/".join(name.split("/")[1:3])))
         self.runs = 0
 
-    async def commit(self, text: str) -> None:
-        """A commit with this trimtab.yaml on the branch."""
+    async def commit(self, text: str, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        """A commit with this trimtab.yaml and these files on the branch."""
         await self.source.create(APP)
         work = self.folder / "work"
         if not work.exists():
             _git(self.folder, "clone", "--quiet", str(self.source.path(APP)), str(work))
-        (work / "trimtab.yaml").write_text(text)
+        for path, content in {"trimtab.yaml": text, **files}.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(content)
         _git(work, "add", "-A")
         _git(work, "commit", "--quiet", "--message", f"Pipeline {self.runs}")
         _git(work, "push", "--quiet", "origin", "HEAD:main")
 
-    async def run(self) -> float:
-        """Seconds from the request of a run until it has finished. It deploys nothing: it is a pull request's."""
+    async def run(self, until: Goal | None = None) -> float:
+        """Seconds from the request of a run until it has finished. It deploys nothing: it is a pull request's, or ends
+        with its steps or when its release is cut."""
         change = await self.source.head(APP, "main")
         assert change is not None
         self.runs += 1
         place = run_object(APP, self.runs)
         began_s = time.perf_counter()
-        self.store.append([Recorded(place, RunRequested(self.runs, change, PullRequest(1, "main")))], self.clock.now())
+        of = PullRequest(1, "main") if until is None else None
+        # By a schedule, as it were: then nothing follows from it for anything else.
+        asked = RunRequested(self.runs, change, of, until=until or "deploy", schedule="bench" if until else "")
+        self.store.append([Recorded(place, asked)], self.clock.now())
         self.engine.wake()
         while time.perf_counter() < began_s + FINISH_WITHIN_S:
             row = self.store.get(place)
@@ -145,11 +155,28 @@ class Installation:
         self.store.close()
 
 
-async def measure(rounds: int) -> dict[str, Value]:
+@asynccontextmanager
+async def installed() -> AsyncIterator[Installation]:
+    """One that runs."""
     folder = Path(mkdtemp(prefix="trimtab-bench-"))
     installation = Installation(folder)
     engine = asyncio.create_task(installation.engine.run())
     try:
+        yield installation
+    finally:
+        engine.cancel()
+        await asyncio.gather(engine, return_exceptions=True)
+        await installation.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def measure_index(*, releases: bool) -> dict[str, Value]:
+    async with installed() as installation:
+        return await _index.measure(APP, installation.commit, installation.run, releases=releases)
+
+
+async def measure(rounds: int) -> dict[str, Value]:
+    async with installed() as installation:
         results: dict[str, Value] = {}
         for sandbox, suffix in ((False, ""), (True, "_sandbox")):
             worst_ms = 0.0
@@ -168,11 +195,6 @@ async def measure(rounds: int) -> dict[str, Value]:
         cached = [float(value) for name, value in results.items() if "_cached" in name]
         results["cached_200_steps_ms"] = max(cached)
         return results
-    finally:
-        engine.cancel()
-        await asyncio.gather(engine, return_exceptions=True)
-        await installation.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_floor(rounds: int) -> dict[str, Value]:
@@ -209,7 +231,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures as JSON on the last line")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else 5
-    results = asyncio.run(measure(rounds)) | make_floor(rounds)
+    results = (
+        asyncio.run(measure(rounds)) | make_floor(rounds) | asyncio.run(measure_index(releases=not arguments.quick))
+    )
     for shape in (CHAIN, FAN_OUT):
         ours, floor = results[f"{shape.name}_step_ms"], results[f"make_{shape.name}_step_ms"]
         results[f"{shape.name}_over_make"] = float(ours) / float(floor)

@@ -12,7 +12,7 @@ from trimtab.core.decide.run import RunState, StepReading, decide_run
 from trimtab.core.errors import Problem
 from trimtab.core.model import facts as f
 from trimtab.core.model.actions import Action, CancelSteps, CutRelease, KeepStep, LookUpSteps, StartStep
-from trimtab.core.model.pipeline import ConcurrencySpec, StepResult
+from trimtab.core.model.pipeline import ConcurrencySpec, DocumentCount, DocumentWork, ForEachSpec, StepResult
 from trimtab.core.model.release import Part
 from trimtab.core.model.report import CoverageReport, FailedTest, ReportSpec, StepReport, TestsReport
 from trimtab.core.model.specification import EnvironmentSpec, ServiceSpec, Specification, StepSpec
@@ -540,3 +540,30 @@ def test_going_on_after_a_failure_waits_for_a_turn() -> None:
     play.see(f.TurnGiven("deploy"))
     play.end("deploy")
     assert play.finish[1] == "test failed, so nothing was released"
+
+
+WORK = DocumentWork("sha256:1", "sha256:2", DocumentCount(1, 2))
+EMBED = StepSpec("embed", "embed", retries=1, outputs=("index",), for_each=ForEachSpec(("docs/",)))
+
+
+def test_what_a_step_was_started_with_goes_on_to_where_its_results_are_kept() -> None:
+    play = Play((EMBED,))
+    play.begin()
+    play.see(f.StepStarted("embed", 1, "step/shop/1/embed/1", "sha256:3", WORK))
+    play.see(ended={"step/shop/1/embed/1": StepReading("failed", 1, 1.0, "")})
+    assert play.state.steps["embed"].documents is None
+    again = DocumentWork("sha256:1", "sha256:9", DocumentCount(0, 3))
+    play.see(f.StepStarted("embed", 2, "step/shop/1/embed/2", "sha256:3", again))
+    play.see(ended={"step/shop/1/embed/2": StepReading("passed", 0, 1.0, "")})
+    keep = play.todo["keep:embed:2"]
+    assert isinstance(keep, KeepStep)
+    assert (keep.documents, keep.commit) == (again, CHANGE.commit)
+
+
+def test_only_a_run_afresh_builds_what_is_known_of_documents() -> None:
+    for fresh in ((), ("embed",)):
+        play = Play((EMBED,))
+        play.begin(asked=replace(REQUESTED, fresh=fresh))
+        play.end("embed", "failed", code=1)
+        starts = [play.todo[f"step:embed:{attempt}"] for attempt in (1, 2)]
+        assert [isinstance(start, StartStep) and start.anew for start in starts] == [bool(fresh)] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,8 @@ async def test_a_workspace_that_another_controller_made_first(tmp_path: Path, ma
     start = StartStep("shop", 1, change.commit, StepSpec("test", "pytest"), 1)
     order, checkout = Order(start, "run/shop/1", "step:test:1", 1), world.source.checkout
 
-    async def slow(app: str, commit: str, into: Path) -> None:
-        await checkout(app, commit, into)
+    async def slow(app: str, commit: str, into: Path, only: Collection[str] | None = None) -> None:
+        await checkout(app, commit, into, only)
         into.rename(workspaces / "shop" / "1" / "source" if made else tmp_path / "elsewhere")
 
     world.source.checkout = slow  # type: ignore[method-assign]

@@ -1,5 +1,5 @@
 """A controller that dies at any of its writes, just before it or just after, loses no run and runs no finished step
-again: with outputs, a matrix, a concurrency group, retries, lost processes and known steps."""
+again: with outputs, a matrix, a concurrency group, retries, lost processes, known steps and known documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.test_for_each import build
 from tests.engine.world import World
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import run_object
@@ -48,6 +49,18 @@ pipeline:
 """
 
 
+DOCUMENTS = """
+app: shop
+parallel: 2
+service: {command: serve}
+release: {parts: {index: [index]}}
+environments: {production: {strategy: instant}}
+pipeline:
+  embed: {run: embed, for_each: {documents: "*.txt"}, inputs: [embed.py], outputs: index/, retry: 1}
+  count: {run: count, needs: embed, cache: false}
+"""
+
+
 @dataclass(frozen=True)
 class Case:
     """A pipeline. `attempts`: of every step in the first run, how often it may be started. `again`: what is started
@@ -67,13 +80,16 @@ CASES = {
         frozenset({"migrate", "seed", "evals"}),
     ),
     "flaky": Case(FLAKY, "passed", {"flaky": 2, "lost": 2, "after": 1}, frozenset({"lost"})),
+    "documents": Case(DOCUMENTS, "passed", {"embed": 2, "count": 1}, frozenset({"count"})),
     "failing": Case(FAILING, "failed", {"build": 1, "fails": 1}, frozenset({"fails"})),
 }
 
 
 def ends(spec: ProcessSpec) -> Ending:
     step, attempt = spec.name.split("/")[3:5]
-    code = {"fails": 1, "flaky": 75 if attempt == "1" else 0}.get(step, 0)
+    code = {"fails": 1, "flaky": 75 if attempt == "1" else 0, "embed": 2 - int(attempt)}.get(step, 0)
+    if step == "embed" and code == 0:
+        build(Path(spec.cwd))
     return Ending(0.3, code, "said\n")
 
 

@@ -11,6 +11,7 @@ from trimtab.config.compiling_pipeline import variant_name, variants
 from trimtab.config.flaws import Flaw
 from trimtab.config.nodes import MappingNode, key_place, value_place
 from trimtab.config.validation import nearest
+from trimtab.core.say import count
 
 MOST_VARIANTS = 256
 """Of one step."""
@@ -22,6 +23,7 @@ def check_pipeline(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[F
     """Every flaw between steps."""
     yield from _check_needs(root, pipeline)
     yield from _check_matrices(root, pipeline)
+    yield from _check_documents(root, pipeline)
 
 
 def check_schedules(root: MappingNode, schedules: Mapping[str, Any], pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
@@ -42,6 +44,27 @@ def check_gates(root: MappingNode, environments: Mapping[str, Any], pipeline: Ma
                 message = f"environment `{name}` requires `{step}`, which is no step"
                 place = value_place(root, ("environments", name, "require", "gates", index))
                 yield Flaw(place, "config-unknown-step", message, nearest(step, pipeline))
+
+
+def _check_documents(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:
+    """What does not go together with work that is done document by document."""
+    for name, step in pipeline.items():
+        settings = _mapping(step)
+        if settings.get("for_each") is None:
+            continue
+        outputs, place = _listed(settings.get("outputs")), ("pipeline", name)
+        if len(outputs) != 1:
+            message = f"step `{name}` has `for_each` and {count(len(outputs), 'output')}, but it must have one"
+            hint = "name the folder that has a folder for each document: `outputs: index/`"
+            where = key_place(root, (*place, "outputs" if "outputs" in settings else "for_each"))
+            yield Flaw(where, "config-conflict", message, hint)
+        if settings.get("cache") is False:
+            message = f"step `{name}` has `for_each` and `cache: false`: then no result would be known"
+            yield Flaw(key_place(root, (*place, "cache")), "config-conflict", message, "remove one of them")
+        if settings.get("reports"):
+            message = f"step `{name}` has `for_each` and `reports`, which would be of some documents only"
+            hint = "let a step that needs it make the reports"
+            yield Flaw(key_place(root, (*place, "reports")), "config-conflict", message, hint)
 
 
 def _check_matrices(root: MappingNode, pipeline: Mapping[str, Any]) -> Iterator[Flaw]:

@@ -14,6 +14,7 @@ from trimtab.config.reports import compiled
 from trimtab.core.model.pipeline import (
     ConcurrencySpec,
     ConditionSpec,
+    ForEachSpec,
     LimitsSpec,
     SandboxSpec,
     ServiceBesideSpec,
@@ -72,7 +73,6 @@ def variant_name(name: str, variant: Mapping[str, str]) -> str:
 
 
 def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[str]) -> StepSpec:
-    hermetic = step.sandbox.isolated and not step.sandbox.network and not step.secrets
     return StepSpec(
         name=name,
         run=step.run,
@@ -92,7 +92,7 @@ def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[st
         inputs=tuple(step.inputs or ()),
         outputs=tuple(step.outputs),
         tools=tuple(step.tools),
-        cached=hermetic if step.cache is None else step.cache,
+        cached=_is_cached(step),
         secrets=tuple(step.secrets),
         services=tuple(
             ServiceBesideSpec(
@@ -110,4 +110,17 @@ def _compiled(name: str, step: Step, variant: dict[str, str], needs: Sequence[st
             output_bytes=step.limits.output,
         ),
         reports=tuple(compiled(step.reports)),
+        for_each=_for_each(step),
     )
+
+
+def _for_each(step: Step) -> ForEachSpec | None:
+    documents = step.for_each
+    return ForEachSpec(tuple(documents.documents), documents.limit, documents.text) if documents is not None else None
+
+
+def _is_cached(step: Step) -> bool:
+    if step.cache is not None:
+        return step.cache
+    hermetic = step.sandbox.isolated and not step.sandbox.network and not step.secrets
+    return hermetic or step.for_each is not None

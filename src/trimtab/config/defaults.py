@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.core.model.pipeline import ServiceBesideSpec, StepSpec
+from trimtab.core.model.pipeline import ForEachSpec, ServiceBesideSpec, StepSpec
 from trimtab.core.model.specification import (
     AnalysisSpec,
     BudgetSpec,
@@ -22,6 +22,7 @@ from trimtab.core.model.strategy import GateSpec, MirrorSpec, RolloutStep, Strat
 
 STEP = StepSpec(name="", run="")
 STEP_SERVICE = ServiceBesideSpec("", "")
+STEP_FOR_EACH = ForEachSpec(())
 SERVICE = ServiceSpec(command="")
 RELEASE = ReleaseSpec()
 STRATEGY_STEP = RolloutStep()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from trimtab.config.defaults import STEP, STEP_SERVICE
+from trimtab.config.defaults import STEP, STEP_FOR_EACH, STEP_SERVICE
 from trimtab.config.fields import (
     Command,
     Duration,
@@ -23,7 +23,7 @@ from trimtab.config.fields import (
     ToolNames,
     Variables,
 )
-from trimtab.config.quantities import wrong_type
+from trimtab.config.quantities import show_size, wrong_type
 from trimtab.config.reports import Reports
 from trimtab.config.setting import Settings, duration, group, listed, mapping, required, setting, size
 from trimtab.config.sources import Elsewhere
@@ -129,6 +129,28 @@ class Concurrency(Settings):
     )
 
 
+class ForEach(Settings):
+    """A step that works document by document. `for_each: PATTERNS` is short for `for_each: {documents: PATTERNS}`."""
+
+    documents: FilePatterns = required(
+        "Which files of the commit are documents. Patterns as in `inputs`.", "docs/**/*.md", ["docs/", "!docs/drafts/"]
+    )
+    limit: Size = setting(
+        STEP_FOR_EACH.limit_bytes,
+        "How large a document may be.",
+        "50MB",
+        json_schema_extra={"default": show_size(STEP_FOR_EACH.limit_bytes)},
+        ge=1,
+    )
+    text: bool = setting(STEP_FOR_EACH.text, "Whether each must be text in UTF-8; `false` allows PDFs.", False)
+
+
+def _for_each(value: Any) -> Any:
+    if isinstance(value, (str, list)):
+        return {"documents": value}
+    return mapping(value, "patterns of files, or a mapping with `documents`", 'for example `for_each: "docs/**/*.md"`')
+
+
 def _run(value: Any) -> Any:
     return {"run": value} if isinstance(value, str) else mapping(value, "a command, or a mapping with `run`", "")
 
@@ -201,10 +223,21 @@ class Step(Settings):
         " gone when it ends.",
         ["dist/"],
     )
+    for_each: (
+        Annotated[ForEach, BeforeValidator(_for_each, json_schema_input_type=str | list[str] | ForEach)] | None
+    ) = setting(
+        None,
+        "It works document by document: it is run with the documents whose results are not known yet, and writes those"
+        " of document PATH below `OUTPUT/PATH/`; the results of all others are added. See"
+        " [Indexes](../guides/indexes.md).",
+        "docs/**/*.md",
+        {"documents": ["docs/**/*.pdf"], "limit": "50MB", "text": False},
+    )
     cache: bool | None = setting(
         None,
         "Whether what it gave once stands for what it would give again. Left out: yes, unless it uses the network or"
-        " secrets, or is not isolated. Such a step is not told its run and commit (`TRIMTAB_RUN`, `TRIMTAB_COMMIT`).",
+        " secrets, or is not isolated; with `for_each` always. Such a step is not told its run and commit"
+        " (`TRIMTAB_RUN`, `TRIMTAB_COMMIT`).",
         False,
     )
     tools: ToolNames = setting(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from trimtab.core.errors import failure
+from trimtab.core.model.documents import Selection, select
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.paths import matching
-from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.pipeline import ForEachSpec, InputFile
 from trimtab.core.model.step_key import inputs_digest
 from trimtab.ports.source import Source
 
@@ -33,6 +34,7 @@ class Checkouts:
     folder: Path
     _files: dict[tuple[str, str], tuple[InputFile, ...]] = field(default_factory=dict)
     _digests: dict[tuple[str, str, tuple[str, ...]], Digest] = field(default_factory=dict)
+    _selections: dict[tuple[str, str, tuple[str, ...], ForEachSpec], Selection] = field(default_factory=dict)
 
     def of_run(self, app: str, run: int) -> Path:
         return self.folder / app / str(run)
@@ -50,9 +52,35 @@ class Checkouts:
             _remember(self._digests, wanted, inputs, _SELECTIONS_REMEMBERED)
         return self._digests[wanted]
 
+    async def selection(self, app: str, commit: str, patterns: tuple[str, ...], for_each: ForEachSpec) -> Selection:
+        """What a step sees that works document by document."""
+        wanted = (app, commit, patterns, for_each)
+        if wanted not in self._selections:
+            files = await self.files(app, commit)
+            selection = await asyncio.to_thread(select, files, patterns, for_each)
+            _remember(self._selections, wanted, selection, _COMMITS_REMEMBERED)
+        return self._selections[wanted]
+
+    async def pick(self, app: str, run: int, commit: str, paths: Sequence[str], name: str) -> Path:
+        """A folder of this name with these files alone, made without the commit's others. Raises `TrimtabError`."""
+        whole = self.of_run(app, run) / "source"
+
+        async def write(half: Path) -> None:
+            if whole.exists():
+                await asyncio.to_thread(_link, whole, paths, half)
+            else:
+                await self.source.checkout(app, commit, half, paths)
+
+        return await made(whole.with_name(name), write)
+
+    async def at_least(self, app: str, run: int, commit: str, paths: Sequence[str], name: str) -> Path:
+        """A folder that has these files of the commit, as others may have made it already. Not to be written to."""
+        whole = self.of_run(app, run) / "source"
+        return whole if whole.exists() else await self.pick(app, run, commit, paths, name)
+
     async def make(self, app: str, run: int, commit: str, patterns: tuple[str, ...] = ()) -> Path:
         """A folder with the files that the patterns mean; without any, with all. Raises `TrimtabError`."""
-        whole = await _made(self.of_run(app, run) / "source", lambda half: self.source.checkout(app, commit, half))
+        whole = await made(self.of_run(app, run) / "source", lambda half: self.source.checkout(app, commit, half))
         if not patterns:
             return whole
         paths = matching([file.path for file in await self.files(app, commit)], patterns)
@@ -60,10 +88,10 @@ class Checkouts:
         async def link(half: Path) -> None:
             await asyncio.to_thread(_link, whole, paths, half)
 
-        return await _made(whole.with_name(f"inputs-{token(*patterns)}"), link)
+        return await made(whole.with_name(f"inputs-{token(*patterns)}"), link)
 
 
-async def _made(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
+async def made(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
     """The folder, made if it is not there: whole, or not at all."""
     if folder.exists():
         return folder

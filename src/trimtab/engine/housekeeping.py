@@ -72,10 +72,12 @@ class Housekeeper:
         )
 
     def _worked_on(self) -> frozenset[Digest]:
-        """The outputs that steps of runs which have not ended work on, or may."""
+        """The outputs that steps of runs which have not ended work on or add to, or may."""
         rows = [row.state for row in self.store.objects("run/") if row.state and not row.ended]
-        runs = [decode_state(RunState, state) for state in rows]
-        return frozenset(step.outputs for run in runs for step in run.steps.values() if step.outputs is not None)
+        steps = [step for state in rows for step in decode_state(RunState, state).steps.values()]
+        trees = [step.outputs for step in steps]
+        trees += [step.documents.taken for step in steps if step.documents is not None]
+        return frozenset(tree for tree in trees if tree is not None)
 
     def _recent(self) -> set[Digest]:
         """The newest releases of each application; those of pull requests are kept only while they run. Raises

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from trimtab.core.decide.run.conditions import NOT_ASKED_FOR, why_left_out
 from trimtab.core.decide.run.trying import is_infrastructure
 from trimtab.core.errors import Problem, TrimtabError, failure
 from trimtab.core.model.actions import Action, CutRelease, ReadSpecification
-from trimtab.core.model.contents import settings_of, with_variables
+from trimtab.core.model.contents import named_files, settings_of, with_variables
 from trimtab.core.model.facts import Fact, ReleaseCut, SpecificationRead, SpecificationRefused
 from trimtab.core.model.identity import Digest
-from trimtab.core.model.pipeline import in_order, with_needs
+from trimtab.core.model.pipeline import LINK, InputFile, in_order, with_needs
+from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import ReleaseSpec, Specification
 from trimtab.core.model.template import TemplateAt, template_digest
+from trimtab.core.model.tree import MadeFile, are_apart, in_parts
 from trimtab.core.say import count
 from trimtab.engine.attesting import Attesting
 from trimtab.engine.loop import Handler, Order
@@ -119,27 +122,63 @@ class Pipeline:
     async def cut_release(self, order: Order) -> Fact:
         """From the commit's files and what all steps have made of them. Before anybody hears of it, it is attested."""
         action: CutRelease = order.action
-        commit, name = action.change.commit, release_workspace(action.app, action.run)
-        source = await self.steps.checkouts.make(action.app, action.run, commit)
-        made = [await self.steps.cache.folder(tree) for tree in action.layers]
-        opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
-        tracked = [file.path for file in await self.steps.checkouts.files(action.app, commit)]
+        files = await self.steps.checkouts.files(action.app, action.change.commit)
+        tracked = [file.path for file in files]
         # When the pipeline runs and who looks at pull requests makes no other release.
         plain = replace(action.specification, previews=None, schedules=())
-        plain = replace(plain, release=await self._checked(Path(opened.cwd), plain.release))
-        manifest = await self.artifacts.cut(Path(opened.cwd), tracked, plain)
-        await self.workspaces.close(name)
+        made = await self._made_apart(action, files)
+        if made is None:
+            manifest = await self._cut_from_layers(action, tracked, plain)
+        else:
+            manifest = await self._cut_from_pieces(action, tracked, plain, made)
         if self.attesting is not None:
             await self.attesting.attest(action, manifest)
         return ReleaseCut(
             manifest.digest,
             action.run,
-            commit,
+            action.change.commit,
             manifest.parts,
             action.change.subject,
             action.for_preview,
             settings=settings_of(manifest),
         )
+
+    async def _made_apart(self, action: CutRelease, files: Sequence[InputFile]) -> tuple[MadeFile, ...] | None:
+        """What steps have made, if it need not be laid over anything to be seen as a whole. Only asked where steps
+        work document by document: they make so many files that copying them takes longer than making them."""
+        if all(step.for_each is None for step in action.specification.steps):
+            return None
+        made = [file for tree in action.layers for file in await self.steps.cache.made(tree)]
+        links = any(file.entry.mode == "link" for file in made) or any(file.mode == LINK for file in files)
+        # What the release names is looked at in a folder.
+        named = named_files(action.specification.release)
+        looked_at = {posixpath.normpath(path) for paths in named.values() for path in paths}
+        paths = [*(file.path for file in files), *(file.entry.path for file in made)]
+        apart = not links and looked_at.isdisjoint(file.entry.path for file in made) and are_apart(paths)
+        return tuple(made) if apart else None
+
+    async def _cut_from_pieces(
+        self, action: CutRelease, tracked: Sequence[str], plain: Specification, made: Sequence[MadeFile]
+    ) -> Manifest:
+        needed = in_parts(tracked, plain.release.parts)
+        place = (action.app, action.run, action.change.commit)
+        source = await self.steps.checkouts.at_least(*place, needed, "in-parts")
+        return await self._cut(source, tracked, plain, made)
+
+    async def _cut_from_layers(self, action: CutRelease, tracked: Sequence[str], plain: Specification) -> Manifest:
+        name = release_workspace(action.app, action.run)
+        source = await self.steps.checkouts.make(action.app, action.run, action.change.commit)
+        made = [await self.steps.cache.folder(tree) for tree in action.layers]
+        opened = await self.workspaces.open(name, [source, *made], Isolation(sandbox=False))
+        manifest = await self._cut(Path(opened.cwd), tracked, plain)
+        await self.workspaces.close(name)
+        return manifest
+
+    async def _cut(
+        self, folder: Path, tracked: Sequence[str], plain: Specification, made: Sequence[MadeFile] = ()
+    ) -> Manifest:
+        release = await self._checked(folder, plain.release)
+        return await self.artifacts.cut(folder, tracked, replace(plain, release=release), made)
 
     async def _checked(self, folder: Path, release: ReleaseSpec) -> ReleaseSpec:
         """The release with the variables of all its prompts. Raises what is wrong with its files."""

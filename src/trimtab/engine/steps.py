@@ -11,6 +11,7 @@ from trimtab.codec import decode_state
 from trimtab.core.decide.run import RunState
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.actions import Action, CancelSteps, CleanWorkspace, KeepStep, LookUpSteps, StartStep
+from trimtab.core.model.documents import LISTING, LISTING_ENV, Plan, whole_key
 from trimtab.core.model.facts import Fact, StepKept, StepsLookedUp, StepStarted, StepTaken
 from trimtab.core.model.identity import Digest, run_object
 from trimtab.core.model.pipeline import StepResult, StepSpec, layers_of, needed_by
@@ -18,6 +19,7 @@ from trimtab.core.model.report import compared, objections
 from trimtab.core.model.secret import SecretSpec
 from trimtab.core.model.step_key import step_key
 from trimtab.engine.checkouts import Checkouts, token
+from trimtab.engine.for_each import WITH_WHOLE_PATH, Documents
 from trimtab.engine.loop import Handler, Order, done
 from trimtab.engine.step_reports import StepReports
 from trimtab.ports.processes import Limits, Processes, ProcessSpec
@@ -40,6 +42,15 @@ def release_workspace(app: str, run: int) -> str:
 def shell(step: StepSpec) -> tuple[str, ...]:
     """The command line of a step."""
     return ("/bin/sh", "-ec", step.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the outcome of a step is known by; empty: it is not kept. `without_documents`: another one for a step that
+    works document by document."""
+
+    whole: Digest = ""
+    without_documents: Digest = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,10 @@ class Steps:
     command: Callable[[StepSpec], tuple[str, ...]] = shell
     gates: GatePrograms = GatePrograms()
 
+    @property
+    def documents(self) -> Documents:
+        return Documents(self.checkouts, self.workspaces, self.cache)
+
     def handlers(self) -> Mapping[type[Action], Handler]:
         return {
             LookUpSteps: Handler(self.look_up),
@@ -111,9 +126,7 @@ class Steps:
                 result = None
             if result is None and step.cached:
                 try:
-                    result = await self.cache.find(
-                        await self.key(action.app, action.commit, step, layers), action.scopes
-                    )
+                    result = await self.known(action.app, action.commit, step, layers, action.scopes)
                 except TrimtabError:
                     continue  # it is said when the step starts
             result = _as_judged_now(result, step, action.coverage_pct.get(step.name))
@@ -121,11 +134,34 @@ class Steps:
                 taken[step.name] = result
         return StepsLookedUp(taken)
 
-    async def key(self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest]) -> Digest:
+    async def known(
+        self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest], scopes: Sequence[str]
+    ) -> StepResult | None:
+        """What the step would give, if that is known. Raises `TrimtabError` (`tool-missing`, `for-each-nothing`)."""
+        keys = await self.keys(app, commit, step, layers)
+        result = await self.cache.find(keys.whole, scopes)
+        if result is None and step.for_each is not None:
+            todo = await self.to_build(app, commit, step, layers, scopes)
+            result = await self.documents.whole(step, todo)
+        return result
+
+    async def to_build(
+        self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest], scopes: Sequence[str]
+    ) -> Plan:
+        """Which documents the step would build, and which are known. Raises as `known` does."""
+        keys = await self.keys(app, commit, step, layers)
+        return await self.documents.plan(app, commit, step, keys.without_documents, scopes)
+
+    async def keys(self, app: str, commit: str, step: StepSpec, layers: Sequence[Digest]) -> Keys:
         """What the step's outcome is known by in the cache. Raises `TrimtabError` (`tool-missing`)."""
-        inputs = await self.checkouts.digest(app, commit, step.inputs)
-        toolchain = await self.cache.toolchain(step.tools)
-        return step_key(step, self._environment(app, step), inputs, layers, toolchain, self.gates.version)
+        environment, toolchain = self._environment(app, step), await self.cache.toolchain(step.tools)
+        if step.for_each is None:
+            inputs = await self.checkouts.digest(app, commit, step.inputs)
+            key = step_key(step, environment, inputs, layers, toolchain, self.gates.version)
+            return Keys(key, key)
+        selection = await self.documents.selection(app, commit, step)
+        key = step_key(step, environment, selection.inputs, layers, toolchain, self.gates.version)
+        return Keys(whole_key(key, selection.keys), key)
 
     # --- a step from its start to its outputs ---
 
@@ -133,21 +169,32 @@ class Steps:
         action: StartStep = order.action
         step = action.step
         name = step_process(action.app, action.run, step.name, action.attempt)
-        key = await self.key(action.app, action.commit, step, action.layers) if action.scopes else ""
+        keys = await self.keys(action.app, action.commit, step, action.layers) if action.scopes else Keys()
         if await self.processes.status(name) is None:
-            known = await self.cache.find(key, action.scopes) if key and not action.fresh else None
+            known = await self.cache.find(keys.whole, action.scopes) if keys.whole and not action.fresh else None
             known = _as_judged_now(known, step, action.coverage_pct)
+            todo = None
+            if known is None and step.for_each is not None:
+                key, scopes = keys.without_documents, () if action.anew else action.scopes
+                todo = await self.documents.plan(action.app, action.commit, step, key, scopes)
+                known = await self.documents.whole(step, todo)
             if known is not None:
                 return StepTaken(step.name, known)
-            await self._start(action, name)
-        return StepStarted(step.name, action.attempt, name, key)
+            await self._start(action, name, keys.without_documents, todo)
+        work = await self.documents.work(action.app, action.run, name) if step.for_each is not None else None
+        return StepStarted(step.name, action.attempt, name, keys.whole, work)
 
-    async def _start(self, action: StartStep, name: str) -> None:
+    async def _start(self, action: StartStep, name: str, key: Digest, todo: Plan | None) -> None:
+        """`todo`: of a step that works document by document."""
         step = action.step
         if not action.trusted:
             _refuse_what_is_not_for_strangers(step)
-        inputs = await self.checkouts.make(action.app, action.run, action.commit, step.inputs)
-        layers = [inputs, *[await self.cache.folder(tree) for tree in action.layers]]
+        made = [await self.cache.folder(tree) for tree in action.layers]
+        if todo is not None:
+            files, listing = await self.documents.begin(action, name, key, todo)
+            layers, argv = [files, *made, listing], WITH_WHOLE_PATH
+        else:
+            layers, argv = [await self.checkouts.make(action.app, action.run, action.commit, step.inputs), *made], ()
         read = (*step.sandbox.read, *self.gates.read) if step.gate else step.sandbox.read
         isolation = Isolation(step.sandbox.on, step.sandbox.network, read)
         opened = await self.workspaces.open(name, layers, isolation)
@@ -155,7 +202,7 @@ class Steps:
         await self.processes.start(
             ProcessSpec(
                 name=name,
-                argv=(*opened.argv, *self.command(step)),
+                argv=(*opened.argv, *argv, *self.command(step)),
                 cwd=opened.cwd,
                 env=self._variables(action),
                 timeout_s=step.timeout_s,
@@ -176,7 +223,8 @@ class Steps:
         """What every run of the step has in common. One whose outcome is kept for other commits gets no more: it does
         not get to know which one it is."""
         gates = self.gates.env if step.gate else {}
-        return {**self.env, "TRIMTAB_APP": app, "TRIMTAB_STEP": step.name, **gates, **step.env}
+        documents = {LISTING_ENV: LISTING} if step.for_each is not None else {}
+        return {**self.env, "TRIMTAB_APP": app, "TRIMTAB_STEP": step.name, **gates, **step.env, **documents}
 
     def _variables(self, action: StartStep) -> dict[str, str]:
         known = self._environment(action.app, action.step)
@@ -198,14 +246,17 @@ class Steps:
         outputs: Digest | None = None
         folder = self.checkouts.of_run(action.app, action.run)
         report = await self.reports.of(action, folder / token("reports", action.process))
-        if action.passed and action.step.outputs:
-            collected = folder / token("outputs", action.process)
+        collected = folder / token("outputs", action.process)
+        if action.passed and action.step.for_each is not None:
+            outputs = await self.documents.keep(action, collected)
+        elif action.passed and action.step.outputs:
             await asyncio.to_thread(shutil.rmtree, collected, ignore_errors=True)
             await self.workspaces.collect(action.process, action.step.outputs, collected)
             outputs = await self.cache.put(collected)
             await asyncio.to_thread(shutil.rmtree, collected, ignore_errors=True)
         if action.scope is not None and not objections(action.step.reports, report):
-            result = StepResult(outputs, action.process, action.duration_s, report)
+            documents = action.documents.count if action.documents is not None else None
+            result = StepResult(outputs, action.process, action.duration_s, report, documents)
             await self.cache.keep(action.key, action.scope, result)
         return StepKept(action.step.name, action.attempt, outputs, report)
 

@@ -10,15 +10,18 @@ from trimtab.core.errors import Problem
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.tree import TreeEntry
+from trimtab.core.model.tree import MadeFile, TreeEntry
 
 
 class Artifacts(Protocol):
     """Where releases are kept. Errors are `TrimtabError` (`artifact-missing`, `artifact-corrupt`, `part-empty`,
     `part-refused`, `prompt-missing`, `model-file`)."""
 
-    async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
-        """Store the release's parts from the workspace and its manifest.
+    async def cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile] = ()
+    ) -> Manifest:
+        """Store the release's parts from the workspace and its manifest. `made`: files without links that count as if
+        they were in the workspace, apart from all that is; `outputs-missing` if one has not the bytes that it should.
 
         `.` in a part means every tracked path; any other path means that file, or everything below that folder, tracked
         or not. A file goes to the part that names it by the longest path. Symlinks that leave the workspace, and a part

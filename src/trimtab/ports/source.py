@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,9 +47,12 @@ class Source(Protocol):
         """A file of a commit; None when the commit has no such file."""
         ...
 
-    async def checkout(self, app: str, commit: str, into: Path) -> None:
+    async def checkout(self, app: str, commit: str, into: Path, only: Collection[str] | None = None) -> None:
         """Write the commit's files into an empty or missing folder, which appears whole or not at all. Idempotent: a
-        folder that already has files is left as it is. Submodules are refused."""
+        folder that already has files is left as it is. Submodules are refused.
+
+        `only`: these paths, as they are in a checkout of all; it costs no more than these.
+        """
         ...
 
     async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from trimtab.core.model.documents import Results
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.pipeline import StepResult
+from trimtab.core.model.tree import MadeFile, TreeEntry
 
 
 class StepCache(Protocol):
@@ -43,6 +45,31 @@ class StepCache(Protocol):
 
     async def has(self, outputs: Digest) -> bool:
         """Whether the tree is here."""
+        ...
+
+    async def tree(self, outputs: Digest) -> tuple[TreeEntry, ...]:
+        """The files of a tree that was put here. Raises `outputs-missing`."""
+        ...
+
+    async def made(self, outputs: Digest) -> tuple[MadeFile, ...]:
+        """The files of a tree, and where their bytes are: not verified, and not to be changed. They stay for an hour at
+        least. Raises `outputs-missing`."""
+        ...
+
+    async def compose(self, files: Iterable[TreeEntry]) -> Digest:
+        """A tree of files whose bytes are here, under whichever paths: as if a folder with them had been put, but none
+        of them is read or written. Raises `outputs-missing` when one of them is not here."""
+        ...
+
+    async def documents(self, key: str, scopes: Sequence[str]) -> Results:
+        """What is known of documents, for a step that works document by document: of each, the first of the scopes that
+        knows it says so. `key`: the step's, without its documents. Only what is here, as far as can be seen without
+        reading it."""
+        ...
+
+    async def keep_documents(self, key: str, scope: str, results: Results) -> None:
+        """Remember what is known of documents now: those of `results`, which are all that there are, whose bytes are
+        here. What is known already stays, but others may be forgotten when there are many of them."""
         ...
 
     async def trim(self, max_bytes: int, keep: Collection[Digest]) -> int:

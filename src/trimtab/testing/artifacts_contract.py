@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trimtab.core.model.release import Manifest, digest_of
 from trimtab.core.model.specification import EnvironmentSpec, PromptSpec, ReleaseSpec, ServiceSpec, Specification
+from trimtab.core.model.tree import MadeFile, TreeEntry
 from trimtab.ports.artifacts import Artifacts
 from trimtab.testing.memory_source import File
 from trimtab.testing.source_contract import problem_of
@@ -78,6 +79,34 @@ async def check_the_same_inputs_give_the_same_digest(artifacts: Artifacts, folde
     assert second == first
     assert second.digest == first.digest
     assert len(await artifacts.releases()) == 1
+
+
+async def check_what_was_made_elsewhere_counts_as_if_it_were_there(artifacts: Artifacts, folder: Path) -> None:
+    specification = with_parts(code=(".",), index=("index", "out/version"))
+    made = {"index/a b/v": File(b"1"), "index/ü": File(b"#!", "755"), "out/version": File(b"1"), "out/log": File(b"x")}
+    whole = make_workspace(folder / "one", {**FILES, **made})
+    first = await artifacts.cut(whole, sorted(FILES), specification)
+    pieces = [
+        MadeFile(TreeEntry(path, file.mode, digest_of(file.content), len(file.content)), str(whole / path))
+        for path, file in made.items()
+    ]
+    second = await artifacts.cut(make_workspace(folder / "two", FILES), sorted(FILES), specification, pieces)
+    assert second == first
+    in_release = {path: file for path, file in made.items() if path != "out/log"}
+    assert read_folder(await artifacts.materialise(second.digest)) == {**FILES, **in_release}
+    only = with_parts(code=("nowhere",))
+    problem = await problem_of(artifacts.cut(folder / "two", sorted(FILES), only, pieces))
+    assert problem.code == "part-empty"
+
+
+async def check_what_was_made_elsewhere_and_is_damaged_is_refused(artifacts: Artifacts, folder: Path) -> None:
+    for name in ("damaged", "gone"):
+        piece = MadeFile(TreeEntry(f"index/{name}", "644", digest_of(name.encode()), len(name)), str(folder / name))
+        (folder / "damaged").write_bytes(b"DAMAGED")
+        workspace = make_workspace(folder / f"in-{name}", FILES)
+        problem = await problem_of(artifacts.cut(workspace, sorted(FILES), with_parts(index=("index",)), [piece]))
+        assert problem.code == "outputs-missing"
+        assert await artifacts.releases() == ()
 
 
 async def check_other_inputs_give_another_digest(artifacts: Artifacts, folder: Path) -> None:
@@ -336,6 +365,8 @@ async def check_attestations_go_with_their_release(artifacts: Artifacts, folder:
 ARTIFACTS_CHECKS: tuple[ArtifactsCheck, ...] = (
     check_a_release_is_what_was_cut,
     check_the_same_inputs_give_the_same_digest,
+    check_what_was_made_elsewhere_counts_as_if_it_were_there,
+    check_what_was_made_elsewhere_and_is_damaged_is_refused,
     check_other_inputs_give_another_digest,
     check_a_part_does_not_depend_on_the_others,
     check_a_file_goes_to_the_part_that_names_it_most_closely,

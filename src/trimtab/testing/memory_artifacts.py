@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.release import Manifest, Part, digest_of
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.tree import ALL_TRACKED, Mode, TreeEntry, clean_parts, encode_tree, part_of
+from trimtab.core.model.tree import ALL_TRACKED, MadeFile, Mode, TreeEntry, clean_parts, encode_tree, part_of
 from trimtab.testing.faults import Faults
 
 _WHERE = "release.parts"
@@ -41,8 +42,16 @@ class MemoryArtifacts:
         """Damage the release's stored bytes."""
         self._corrupt.add(release)
 
-    async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
+    async def cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile] = ()
+    ) -> Manifest:
         await self.faults.here("cut")
+        if made:
+            with tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder) / "whole"
+                shutil.copytree(workspace, whole, symlinks=True)
+                _lay(made, whole)
+                return await self.cut(whole, tracked, specification)
         parts: dict[str, Part] = {}
         files: dict[str, _Bytes] = {}
         trees: dict[str, tuple[TreeEntry, ...]] = {}
@@ -136,6 +145,16 @@ class MemoryArtifacts:
         if release not in self._kept:
             raise failure("artifact-missing", f"there is no release {release}", "see `trimtab releases`")
         return self._kept[release]
+
+
+def _lay(made: Sequence[MadeFile], into: Path) -> None:
+    for file in made:
+        target, at = into / file.entry.path, Path(file.at)
+        if not at.exists() or digest_of(at.read_bytes()) != file.entry.digest:
+            raise failure("outputs-missing", f"`{file.entry.path}` is damaged or gone", "run it again")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(at, target)
+        target.chmod(0o755 if file.entry.mode == "755" else 0o644)
 
 
 def _sort_into_parts(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trimtab.core.errors import failure
 from trimtab.core.model.facts import Change
 from trimtab.core.model.identity import is_name
-from trimtab.core.model.pipeline import InputFile
+from trimtab.core.model.pipeline import LINK, InputFile
 from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.core.model.tree import Mode
 from trimtab.testing.faults import Faults
+
+_MODES: Mapping[Mode, str] = {"644": "100644", "755": "100755", "link": LINK}
+"""As Git writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,15 @@ class MemorySource:
         file = self._commit(app, commit).files.get(path)
         return file.content if file else None
 
-    async def checkout(self, app: str, commit: str, into: Path) -> None:
+    async def checkout(self, app: str, commit: str, into: Path, only: Collection[str] | None = None) -> None:
         await self.faults.here("checkout")
         files = self._commit(app, commit).files
         if into.is_dir() and any(into.iterdir()):
             return
         into.mkdir(parents=True, exist_ok=True)
         for path, file in files.items():
+            if only is not None and path not in only:
+                continue
             target = into / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.mode == "link":
@@ -129,7 +134,7 @@ class MemorySource:
     async def files(self, app: str, commit: str) -> tuple[InputFile, ...]:
         await self.faults.here("files")
         files = sorted(self._commit(app, commit).files.items())
-        return tuple(InputFile(path, file.mode, hashlib.sha1(file.content).hexdigest()) for path, file in files)
+        return tuple(InputFile(path, _MODES[file.mode], hashlib.sha1(file.content).hexdigest()) for path, file in files)
 
     async def changed(self, app: str, base: str, commit: str) -> tuple[str, ...] | None:
         await self.faults.here("changed")

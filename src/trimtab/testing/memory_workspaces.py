@@ -19,6 +19,8 @@ class MemoryWorkspaces:
         self.refusal = refusal
         self.isolations: dict[str, Isolation] = {}
         """How each workspace that is open was asked for."""
+        self.opened: list[str] = []
+        """Every one that ever was."""
         self._home = home
 
     def problem(self) -> Problem | None:
@@ -38,6 +40,7 @@ class MemoryWorkspaces:
                 _lay(layer, draft)
             draft.rename(folder)
         self.isolations[name] = isolation
+        self.opened.append(name)
         return Opened((), str(folder), str(folder))
 
     async def collect(self, name: str, paths: Sequence[str], into: Path, most_bytes: int = MOST_BYTES) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trimtab.core.errors import Problem, TrimtabError
+from trimtab.core.model.pipeline import LINK
 from trimtab.core.model.template import TemplateAt, template_digest
 from trimtab.ports.source import Source
 from trimtab.testing.memory_source import File
@@ -174,6 +175,22 @@ async def check_a_finished_checkout_is_left_alone(lab: SourceLab, folder: Path) 
     assert (folder / "out" / "built").read_text() == "by a step"
 
 
+async def check_a_checkout_of_some_files_has_no_others(lab: SourceLab, folder: Path) -> None:
+    await lab.source.create("shop")
+    files = {"a/b/ä c.txt": File(b"x\r\n"), "a/run": File(b"", "755"), "a/link": File(b"run", "link"), "b": File(b"")}
+    commit = await lab.commit("shop", files)
+    some = ["a/b/ä c.txt", "a/run", "a/link"]
+    for name, only in (("some", some), ("none", []), ("strange", ["no/such/file"])):
+        await lab.source.checkout("shop", commit, folder / name, only)
+        there = {str(p.relative_to(folder / name)) for p in (folder / name).rglob("*") if p.is_symlink() or p.is_file()}
+        assert there == set(only) & set(files)
+    assert (folder / "some/a/b/ä c.txt").read_bytes() == b"x\r\n"
+    assert (folder / "some/a/run").stat().st_mode & 0o100
+    assert (folder / "some/a/link").readlink() == Path("run")
+    modes = {file.path: file.mode for file in await lab.source.files("shop", commit)}
+    assert modes == {"a/b/ä c.txt": "100644", "a/run": "100755", "a/link": LINK, "b": "100644"}
+
+
 async def check_files_are_sorted_and_named_by_their_bytes(lab: SourceLab, _: Path) -> None:
     await lab.source.create("shop")
     files = {"b/c": File(b"same"), "a": File(b"same"), "b.txt": File(b"x", "755"), "ü": File(b"")}
@@ -297,6 +314,7 @@ SOURCE_CHECKS: tuple[SourceCheck, ...] = (
     check_unknown_things_are_named,
     check_checkout_writes_the_commit,
     check_a_finished_checkout_is_left_alone,
+    check_a_checkout_of_some_files_has_no_others,
     check_files_are_sorted_and_named_by_their_bytes,
     check_changed_names_what_differs,
     check_fetch_brings_the_branch,

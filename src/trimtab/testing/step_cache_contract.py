@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from trimtab.core.model.pipeline import StepResult
+from trimtab.core.model.tree import TreeEntry
 from trimtab.ports.step_cache import StepCache
 from trimtab.testing.source_contract import problem_of
 
@@ -117,6 +119,66 @@ async def check_what_was_just_used_is_not_trimmed(lab: StepCacheLab, folder: Pat
     await lab.cache.folder(tree)
 
 
+async def check_a_composed_tree_is_that_of_a_folder(lab: StepCacheLab, folder: Path) -> None:
+    whole = _outputs(folder / "made")
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+    (whole / "bin").rename(folder / "first/bin")
+    (whole / "a.txt").rename(folder / "second/b.txt")
+    first, second = [await lab.cache.put(folder / name) for name in ("first", "second")]
+    files = [*await lab.cache.tree(second), *await lab.cache.tree(first)]
+    moved = [replace(file, path=f"in/{file.path}") for file in files]
+    tree = await lab.cache.compose(moved)
+    (folder / "same/in").mkdir(parents=True)
+    (folder / "first/bin").rename(folder / "same/in/bin")
+    (folder / "second/b.txt").rename(folder / "same/in/b.txt")
+    assert await lab.cache.put(folder / "same") == tree
+    back = await lab.cache.folder(tree)
+    assert (back / "in/b.txt").read_text() == "a"
+    assert (back / "in/bin/run").stat().st_mode & 0o777 == 0o755
+    assert await lab.cache.tree(tree) == tuple(sorted(moved))
+
+
+async def check_what_is_not_here_is_part_of_no_tree(lab: StepCacheLab, _: Path) -> None:
+    stranger = TreeEntry("a.txt", "644", OTHER, 1)
+    assert (await problem_of(lab.cache.compose([stranger]))).code == "outputs-missing"
+    assert (await problem_of(lab.cache.tree(OTHER))).code == "outputs-missing"
+    await lab.cache.keep_documents(KEY, "branch", {OTHER: (stranger,)})
+    assert await lab.cache.documents(KEY, ("branch",)) == {}
+
+
+async def _documents(lab: StepCacheLab, folder: Path, text: str) -> tuple[TreeEntry, ...]:
+    """The results of a document that has this text."""
+    folder.mkdir()
+    (folder / "vector").write_text(text)
+    return await lab.cache.tree(await lab.cache.put(folder))
+
+
+async def check_documents_are_found_by_their_keys(lab: StepCacheLab, folder: Path) -> None:
+    one, two = await _documents(lab, folder / "1", "one"), await _documents(lab, folder / "2", "two")
+    assert await lab.cache.documents(KEY, ("branch",)) == {}
+    await lab.cache.keep_documents(KEY, "branch", {KEY: one})
+    await lab.cache.keep_documents(KEY, "branch", {OTHER: two})
+    assert await lab.cache.documents(KEY, ("branch",)) == {KEY: one, OTHER: two}
+    assert await lab.cache.documents(OTHER, ("branch",)) == {}
+
+
+async def check_the_first_result_of_a_document_stays(lab: StepCacheLab, folder: Path) -> None:
+    one, two = await _documents(lab, folder / "1", "one"), await _documents(lab, folder / "2", "two")
+    await lab.cache.keep_documents(KEY, "branch", {KEY: one})
+    await lab.cache.keep_documents(KEY, "branch", {KEY: two})
+    assert await lab.cache.documents(KEY, ("branch",)) == {KEY: one}
+
+
+async def check_documents_of_strangers_are_not_found(lab: StepCacheLab, folder: Path) -> None:
+    poisoned, good = await _documents(lab, folder / "1", "one"), await _documents(lab, folder / "2", "two")
+    await lab.cache.keep_documents(KEY, "pull-request-7", {KEY: poisoned})
+    assert await lab.cache.documents(KEY, ("branch",)) == {}
+    await lab.cache.keep_documents(KEY, "branch", {KEY: good, OTHER: good})
+    assert await lab.cache.documents(KEY, ("branch",)) == {KEY: good, OTHER: good}
+    assert await lab.cache.documents(KEY, ("pull-request-7", "branch")) == {KEY: poisoned, OTHER: good}
+
+
 CHECKS: tuple[StepCacheCheck, ...] = (
     check_a_result_is_found_by_its_key,
     check_the_first_result_stays,
@@ -128,4 +190,9 @@ CHECKS: tuple[StepCacheCheck, ...] = (
     check_another_version_is_another_toolchain,
     check_a_missing_program_is_named,
     check_what_was_just_used_is_not_trimmed,
+    check_a_composed_tree_is_that_of_a_folder,
+    check_what_is_not_here_is_part_of_no_tree,
+    check_documents_are_found_by_their_keys,
+    check_the_first_result_of_a_document_stays,
+    check_documents_of_strangers_are_not_found,
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts import Change, Goal, PullRequest
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.pipeline import DocumentCount
 from trimtab.core.model.report import StepReport
 from trimtab.core.model.strategy import RolloutStep
 
@@ -37,6 +38,8 @@ class StepView:
     process: str = ""
     report: StepReport | None = None
     """What its tools said; of a cached step, what they said in the run that it was taken from."""
+    documents: DocumentCount | None = None
+    """Of a step that works document by document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from trimtab.core.model import facts as f
 from trimtab.core.model.identity import app_of
-from trimtab.core.model.pipeline import StepResult
+from trimtab.core.model.pipeline import DocumentCount, StepResult
+from trimtab.core.say import count
 from trimtab.views.model import RunView, StepView
 
 
@@ -29,8 +30,15 @@ def fold(run: RunView, recorded: f.Recorded) -> RunView:
             return run
         case f.StepTaken(step=name, result=result):
             return _with_taken(run, name, result)
-        case f.StepStarted(step=name, attempt=attempt, process=process):
-            fresh = {"started_at": recorded.at, "duration_s": None, "detail": "", "report": None}
+        case f.StepStarted(step=name, attempt=attempt, process=process, documents=work):
+            documents = work.count if work is not None else None
+            fresh = {
+                "started_at": recorded.at,
+                "duration_s": None,
+                "detail": "",
+                "report": None,
+                "documents": documents,
+            }
             return _with_step(run, name, status="running", attempt=attempt, process=process, **fresh)
         case f.StepKept(step=name, report=report) if report is not None:
             return _with_step(run, name, report=report)
@@ -56,7 +64,18 @@ def _with_taken(run: RunView, name: str, result: StepResult) -> RunView:
     _, _, number, *_ = (*result.process.split("/"), "", "", "")
     detail = f"as in run {number}" if number else ""
     known = {"duration_s": result.duration_s, "process": result.process, "report": result.report}
-    return _with_step(run, name, status="cached", detail=detail, **known)
+    # Those that the other run has built are not built now.
+    documents = DocumentCount(0, result.documents.all) if result.documents is not None else None
+    return _with_step(run, name, status="cached", detail=detail, documents=documents, **known)
+
+
+def documents_said(step: StepView) -> str:
+    """``10 of 10,000 documents``: those that it builds or has built; empty where there is nothing to say."""
+    documents = step.documents
+    if documents is None or step.status in ("cached", "waiting"):
+        return f"none of {count(documents.all, 'document')} is new" if documents is not None else ""
+    built = count(documents.built, "document")
+    return built if documents.built == documents.all else f"{documents.built:,} of {count(documents.all, 'document')}"
 
 
 def _with_step(run: RunView, name: str, **changes: object) -> RunView:

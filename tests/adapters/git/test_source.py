@@ -173,6 +173,24 @@ async def test_the_files_are_those_of_the_commit_whatever_attributes_and_setting
     assert (tmp_path / "out" / "v").read_bytes() == b"$Format:%H$\n"
 
 
+async def test_some_files_are_written_as_they_are_among_all_others(tmp_path: Path) -> None:
+    lab = GitSourceLab(tmp_path / "lab")
+    await lab.source.create("shop")
+    attributes = {".gitattributes": File(b"*.md text eol=crlf\n"), "docs/sub/.gitattributes": File(b"raw.md -text\n")}
+    texts = {f"docs/{name}.md": File(b"a\nb\n") for name in ("sub/raw", "sub/plain", "top")}
+    commit = await lab.commit("shop", {**attributes, **texts, "other": File(b"")})
+    await lab.source.checkout("shop", commit, tmp_path / "all")
+    for number, only in enumerate((list(texts), ["docs/top.md"], [*texts, "docs/sub/.gitattributes"])):
+        some = tmp_path / f"some-{number}"
+        await lab.source.checkout("shop", commit, some, only)
+        assert {path: (some / path).read_bytes() for path in only} == {
+            p: (tmp_path / "all" / p).read_bytes() for p in only
+        }
+        assert sorted(path.name for path in some.rglob("*") if path.is_file()) == sorted(Path(p).name for p in only)
+    assert (tmp_path / "all/docs/top.md").read_bytes() == b"a\r\nb\r\n"
+    assert not (tmp_path / "some-1/docs/sub").exists()
+
+
 async def test_a_merge_is_one_change(tmp_path: Path) -> None:
     lab = GitSourceLab(tmp_path)
     await lab.source.create("shop")

@@ -26,7 +26,7 @@ from trimtab.core.model.contents import model_file_versions, prompt_versions
 from trimtab.core.model.identity import Digest, is_digest, short
 from trimtab.core.model.release import SCHEMA, Manifest, Part, digest_of
 from trimtab.core.model.specification import Specification
-from trimtab.core.model.tree import TreeEntry, decode_tree
+from trimtab.core.model.tree import MadeFile, TreeEntry, decode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,8 +59,10 @@ class FileArtifacts:
         self._blobs = Blobs(self._home / "blobs", self._temporary, seals=Seals(self._home / "seals"))
         self._attestations = Attestations(self._home / "attestations", self._temporary)
 
-    async def cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
-        return await self._in_thread(self._cut, workspace, tracked, specification)
+    async def cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile] = ()
+    ) -> Manifest:
+        return await self._in_thread(self._cut, workspace, tracked, specification, made)
 
     async def manifest(self, release: Digest) -> Manifest:
         return await self._in_thread(self._manifest, release)
@@ -109,13 +111,20 @@ class FileArtifacts:
 
     # --- below, everything blocks and runs in a thread -------------------------------------------------------------
 
-    def _cut(self, workspace: Path, tracked: Sequence[str], specification: Specification) -> Manifest:
+    def _cut(
+        self, workspace: Path, tracked: Sequence[str], specification: Specification, made: Sequence[MadeFile]
+    ) -> Manifest:
         with self._shared():
-            files = sort_into_parts(workspace, tracked, specification.release.parts)
+            files = sort_into_parts(workspace, tracked, specification.release.parts, made)
             stored: set[Digest] = set()
             entries: list[TreeEntry] = []
-            parts = {name: self._store_part(workspace, found, stored, entries) for name, found in files.items()}
-            made = Manifest(
+            try:
+                parts = {name: self._store_part(workspace, found, stored, entries) for name, found in files.items()}
+            except DamagedBlob as damaged:
+                message = f"what a step has made is damaged or gone: it should be {short(damaged.digest)}"
+                hint = "run the pipeline again: what is missing is made anew"
+                raise failure("outputs-missing", message, hint, str(damaged.path)) from damaged
+            new = Manifest(
                 specification.app,
                 parts,
                 specification,
@@ -123,7 +132,7 @@ class FileArtifacts:
                 model_files=model_file_versions(specification.release, entries),
             )
             # Read back as it will be read later, so that 5 and 5.0 for a number of seconds are one release.
-            manifest = _MANIFEST.validate_json(made.content())
+            manifest = _MANIFEST.validate_json(new.content())
             self._blobs.settle(stored)
             self._write_manifest(manifest)
             return manifest

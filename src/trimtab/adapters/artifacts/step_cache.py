@@ -9,21 +9,22 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from trimtab.adapters.artifacts import release_folder
+from trimtab.adapters.artifacts import known_documents, release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, DamagedBlob
 from trimtab.adapters.artifacts.locking import locked
 from trimtab.adapters.artifacts.toolchain import Toolchain
 from trimtab.adapters.artifacts.workspace import everything_in, store_tree
 from trimtab.core.errors import TrimtabError, failure
+from trimtab.core.model.documents import Files, Results
 from trimtab.core.model.identity import Digest, short
 from trimtab.core.model.pipeline import StepResult
-from trimtab.core.model.tree import TreeEntry, decode_tree
+from trimtab.core.model.tree import MadeFile, TreeEntry, decode_tree, encode_tree
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,12 +34,14 @@ _SCOPE = re.compile(r"[a-z0-9-]{1,60}")
 _MADE = "made"
 """The scope in which every tree has an entry by its own name, so that it stays while a run works on it."""
 _IN_USE_S = 3600.0
+_REMEMBERED = 4
 
 
 class FileStepCache:
     """`StepCache` in the folder `home`.
 
-    - `entries/SCOPE/HEX`: the result of a step, by its key
+    - `entries/SCOPE/HEX`: the result of a step, by its key; of one that works document by document, by its key without
+      documents, also the tree of what is known of them
     - `blobs/ab/cdef...`: the bytes of outputs and of their trees; `folders/HEX/`: a tree's files, made when asked for
     - `tmp/`, `lock`: files being written; the lock that many may share and only `trim` has alone
 
@@ -52,6 +55,8 @@ class FileStepCache:
         self._entries, self._folders = self._home / "entries", self._home / "folders"
         self._temporary = self._home / "tmp"
         self._blobs = Blobs(self._home / "blobs", self._temporary, durable=False)
+        self._listed: dict[Digest, dict[Digest, Files]] = {}
+        """What trees of documents say, by their digests."""
 
     async def toolchain(self, tools: Sequence[str]) -> str:
         # What needs no look at a program needs no thread either: every step asks.
@@ -75,6 +80,23 @@ class FileStepCache:
 
     async def has(self, outputs: Digest) -> bool:
         return self._is_here(outputs)
+
+    async def tree(self, outputs: Digest) -> tuple[TreeEntry, ...]:
+        return await self._in_thread(self._files_of, outputs)
+
+    async def made(self, outputs: Digest) -> tuple[MadeFile, ...]:
+        files = await self.tree(outputs)
+        _touch(self._entry(_MADE, outputs))
+        return tuple(MadeFile(entry, str(self._blobs.path(entry.digest))) for entry in files)
+
+    async def compose(self, files: Iterable[TreeEntry]) -> Digest:
+        return await self._in_thread(self._compose, files)
+
+    async def documents(self, key: str, scopes: Sequence[str]) -> Results:
+        return await self._in_thread(self._documents, key, scopes)
+
+    async def keep_documents(self, key: str, scope: str, results: Results) -> None:
+        await self._in_thread(self._keep_documents, key, scope, results)
 
     async def trim(self, max_bytes: int, keep: Collection[Digest]) -> int:
         return await self._in_thread(self._trim, max_bytes, keep)
@@ -121,8 +143,55 @@ class FileStepCache:
     def _put(self, folder: Path) -> Digest:
         with self._shared():
             tree, _ = store_tree(self._blobs, folder, everything_in(folder))
-            self._write(self._entry(_MADE, tree), StepResult(tree, "", 0.0))
-            return tree
+            return self._made(tree)
+
+    def _made(self, tree: Digest) -> Digest:
+        self._write(self._entry(_MADE, tree), StepResult(tree, "", 0.0))
+        return tree
+
+    def _compose(self, files: Iterable[TreeEntry]) -> Digest:
+        entries = tuple(files)
+        with self._shared():
+            if not self._blobs.seem_sound((entry.digest, entry.size_bytes) for entry in entries):
+                raise _missing("files", self._home)
+            return self._made(self._blobs.put_bytes(encode_tree(entries)))
+
+    def _files_of(self, outputs: Digest) -> tuple[TreeEntry, ...]:
+        try:
+            return decode_tree(self._blobs.read(outputs))
+        except DamagedBlob as damaged:
+            raise _missing(f"outputs {short(outputs)}", damaged.path) from damaged
+
+    # --- documents: what is known of them is one tree for each step, with a folder for each of them ------------------
+
+    def _documents(self, key: str, scopes: Sequence[str]) -> Results:
+        found: dict[Digest, Files] = {}
+        for scope in reversed(scopes):
+            found |= self._known(key, scope)
+        return found
+
+    def _known(self, key: str, scope: str) -> dict[Digest, Files]:
+        result = self._find(key, scope)
+        if result is None or result.outputs is None:
+            return {}
+        if result.outputs not in self._listed:
+            # The newest are remembered: a step is looked up, started and kept within minutes.
+            self._listed[result.outputs] = known_documents.listed(self._tree(result.outputs))
+            while len(self._listed) > _REMEMBERED:
+                self._listed.pop(next(iter(self._listed)), None)
+        known = self._listed[result.outputs]
+        return {
+            document: files
+            for document, files in known.items()
+            if self._blobs.seem_sound((file.digest, file.size_bytes) for file in files)
+        }
+
+    def _keep_documents(self, key: str, scope: str, results: Results) -> None:
+        entry = self._entry(scope, key)
+        with self._shared(), locked(self._temporary / f"{scope}-{entry.name}.lock", fcntl.LOCK_EX):
+            known = known_documents.together(self._known(key, scope), results)
+            tree = self._blobs.put_bytes(encode_tree(known_documents.as_tree(known)))
+            self._write(entry, StepResult(tree, "", 0.0))
 
     def _folder(self, outputs: Digest) -> Path:
         folder = self._folders / _hex(outputs)
@@ -133,7 +202,7 @@ class FileStepCache:
                 new.mkdir(exist_ok=True)
                 release_folder.mend(new, entries, self._blobs, release_folder.WRITABLE)
             except DamagedBlob as damaged:
-                raise _missing(outputs, damaged.path) from damaged
+                raise _missing(f"outputs {short(outputs)}", damaged.path) from damaged
             if new != folder:
                 new.rename(folder)
             _touch(self._entry(_MADE, outputs))
@@ -208,6 +277,6 @@ def _hex(digest: Digest) -> str:
     return digest.removeprefix("sha256:")
 
 
-def _missing(outputs: Digest, path: Path) -> TrimtabError:
-    message = f"outputs {short(outputs)} of an earlier step are damaged or gone"
+def _missing(what: str, path: Path) -> TrimtabError:
+    message = f"{what} of an earlier step are damaged or gone"
     return failure("outputs-missing", message, "run the pipeline again: what is missing is made anew", str(path))

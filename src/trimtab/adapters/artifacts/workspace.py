@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab.adapters.artifacts.blobs import Blobs
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.identity import Digest
-from trimtab.core.model.tree import ALL_TRACKED, Mode, TreeEntry, clean_parts, encode_tree, part_of
+from trimtab.core.model.tree import ALL_TRACKED, MadeFile, Mode, TreeEntry, clean_parts, encode_tree, part_of
 
 _WHERE = "release.parts"
 
@@ -23,12 +23,14 @@ class Found:
     path: str
     mode: Mode
     target: bytes = b""
+    made: MadeFile | None = None
+    """It is not there, but elsewhere."""
 
 
 def sort_into_parts(
-    workspace: Path, tracked: Sequence[str], parts: Mapping[str, Sequence[str]]
+    workspace: Path, tracked: Sequence[str], parts: Mapping[str, Sequence[str]], made: Sequence[MadeFile] = ()
 ) -> dict[str, tuple[Found, ...]]:
-    """The files of every part, sorted by path.
+    """The files of every part, sorted by path. `made` is in no other's way, and has no links.
 
     Raises `TrimtabError`: `part-empty` for a path that does not exist or a part that gets no file, `part-refused` for
     what cannot be kept: links out of the workspace, sockets and devices, names that are not UTF-8.
@@ -38,7 +40,13 @@ def sort_into_parts(
     known = frozenset(tracked)
     root = os.path.realpath(workspace)
     sorted_out: dict[str, dict[str, Found]] = {part: {} for part in cleaned}
+    for each in made:
+        owner = part_of(each.entry.path, owners, tracked=False)
+        if owner is not None:
+            sorted_out[owner][each.entry.path] = Found(each.entry.path, each.entry.mode, made=each)
     for named, part in owners.items():
+        if not os.path.lexists(workspace / named) and any(_is_in(each.entry.path, named) for each in made):
+            continue
         for path in _paths_of(workspace, part, named, tracked):
             owner = part_of(path, owners, path in known)
             if owner is not None and path not in sorted_out[owner]:
@@ -60,6 +68,10 @@ def store_tree(blobs: Blobs, folder: Path, files: Iterable[Found]) -> tuple[Dige
     """Store the bytes of `files` and the tree that names them; the tree's digest and entries."""
     entries = []
     for file in files:
+        if file.made is not None:
+            blobs.put_known(file.made.entry.digest, file.made.at)
+            entries.append(file.made.entry)
+            continue
         if file.mode == "link":
             digest, size_bytes = blobs.put_bytes(file.target), len(file.target)
         else:
@@ -82,6 +94,10 @@ def _paths_of(workspace: Path, part: str, named: str, tracked: Sequence[str]) ->
         yield named
         return
     yield from _below(workspace, top)
+
+
+def _is_in(path: str, named: str) -> bool:
+    return path == named or path.startswith(f"{named}/")
 
 
 def _below(workspace: Path, top: Path) -> Iterator[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 import re
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from trimtab.adapters.git import remote
@@ -20,6 +21,7 @@ from trimtab.core.model.template import TemplateAt
 
 _FIELDS = "%H%x00%an%x00%ct%x00%s"
 _REF_FIELDS = "%(refname)%00%(objectname)%00%(authorname)%00%(committerdate:unix)%00%(contents:subject)"
+_ATTRIBUTES = ".gitattributes"
 _BRANCH = re.compile(
     r"(?!.*(\.\.|@\{|//|\.lock(/|$)|/\.|\.$|/$))[^-./\x00-\x20~^:?*\[\\\x7f][^\x00-\x20~^:?*\[\\\x7f]*"
 )
@@ -103,7 +105,7 @@ class GitSource:
         answer = await repository.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", base, commit)
         return tuple(sorted(os.fsdecode(path) for path in answer.stdout.split(b"\0")[:-1]))
 
-    async def checkout(self, app: str, commit: str, into: Path) -> None:
+    async def checkout(self, app: str, commit: str, into: Path, only: Collection[str] | None = None) -> None:
         repository = self._repository(app)
         if await asyncio.to_thread(_has_files, into):
             return
@@ -112,14 +114,10 @@ class GitSource:
         await asyncio.to_thread(_clear, half_written, index)
         try:
             half_written.mkdir(parents=True)
-            await _both(
-                _files(repository, commit),
-                repository.git(
-                    f"--work-tree={half_written}",
-                    *("read-tree", "--reset", "-u", f"{commit}^{{tree}}"),
-                    env={"GIT_INDEX_FILE": str(index)},
-                ),
-            )
+            if only is None:
+                await _both(_files(repository, commit), _write_all(repository, commit, half_written, index))
+            else:
+                await _write_some(repository, await _files(repository, commit), frozenset(only), half_written, index)
             half_written.rename(into)
         except OSError as error:
             hint = "see that its parent is writable and on one file system"
@@ -186,6 +184,35 @@ async def _files(repository: Repository, commit: str) -> tuple[InputFile, ...]:
         mode, _, content = kind.decode().split(" ")
         files.append(InputFile(path, mode, content))
     return tuple(sorted(files, key=lambda file: file.path))
+
+
+async def _write_all(repository: Repository, commit: str, into: Path, index: Path) -> None:
+    words = ("read-tree", "--reset", "-u", f"{commit}^{{tree}}")
+    await repository.git(f"--work-tree={into}", *words, env={"GIT_INDEX_FILE": str(index)})
+
+
+async def _write_some(
+    repository: Repository, files: Sequence[InputFile], only: frozenset[str], into: Path, index: Path
+) -> None:
+    """By an index of these files alone, and of those that say how files are written: they go afterwards."""
+    wanted = [file for file in files if file.path in only or posixpath.basename(file.path) == _ATTRIBUTES]
+    rows = b"".join(os.fsencode(f"{file.mode} {file.content}\t{file.path}\0") for file in wanted)
+    place, env = f"--work-tree={into}", {"GIT_INDEX_FILE": str(index)}
+    await repository.git(place, "update-index", "-z", "--index-info", stdin=rows, env=env)
+    await repository.git(place, "checkout-index", "--all", "--force", env=env)
+    for file in wanted:
+        if file.path not in only:
+            _unwrite(into, file.path)
+
+
+def _unwrite(folder: Path, path: str) -> None:
+    """Remove a file, and the folders in which nothing else is."""
+    (folder / path).unlink()
+    for parent in (folder / path).relative_to(folder).parents[:-1]:
+        try:
+            (folder / parent).rmdir()
+        except OSError:
+            return
 
 
 def _has_files(folder: Path) -> bool:

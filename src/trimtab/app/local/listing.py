@@ -21,6 +21,7 @@ from trimtab.core.model.facts import RunRequested, SpecificationRead, Specificat
 from trimtab.core.model.identity import Digest, app_object, run_object
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import StepResult, StepSpec, in_order, layers_of, needed_by
+from trimtab.core.say import count
 from trimtab.engine.loop import Order
 from trimtab.engine.steps import Steps
 
@@ -90,19 +91,25 @@ class _Look:
             return Listed(step.name, "waiting", f"needs {' and '.join(runs)}, which {_verb(runs)} first")
         layers = self._layers(step.name)
         try:
-            key = await self.steps.key(self.app, self.commit, step, layers)
+            result = await self.steps.known(self.app, self.commit, step, layers, _SCOPES)
+            if result is None:
+                return Listed(step.name, "waiting", await self._what_changed(step, layers))
         except TrimtabError as error:
             return Listed(step.name, "waiting", f"it would fail: {error.problem}")
-        result = await self.ports.step_cache.find(key, _SCOPES)
-        if result is not None:
-            self.known[step.name] = result
-            return Listed(step.name, "cached", f"as in run {result.process.split('/')[2]}")
-        return Listed(step.name, "waiting", await self._what_changed(step, layers))
+        self.known[step.name] = result
+        if not result.process:
+            return Listed(step.name, "cached", "all its documents are known")
+        return Listed(step.name, "cached", f"as in run {result.process.split('/')[2]}")
 
     def _layers(self, name: str) -> tuple[Digest, ...]:
         return layers_of(self.known[need].outputs for need in needed_by(self.all, name) if need in self.known)
 
     async def _what_changed(self, step: StepSpec, layers: tuple[Digest, ...]) -> str:
+        if step.for_each is not None:
+            todo = await self.steps.to_build(self.app, self.commit, step, layers, _SCOPES)
+            if todo.taken:
+                new = _named([document.path for document in todo.build])
+                return f"{len(todo.build):,} of {count(todo.count.all, 'document')} to build: {new}"
         earlier = next((run for run in self._runs() if _passed(run, step.name)), None)
         if earlier is None:
             return "it has not passed here yet"
@@ -114,8 +121,7 @@ class _Look:
         if changed is None:
             said.append("its files may have changed")
         elif files := matching(changed, step.inputs) if step.inputs else changed:
-            more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-            said.append(f"{', '.join(files[:MOST_NAMED])}{more} changed")
+            said.append(f"{_named(files)} changed")
         if not said and layers != _layers_of(earlier, step.name):
             said.append("the outputs of what it needs have changed")
         if not said:
@@ -144,6 +150,11 @@ def why_never(step: StepSpec) -> str:
         *(("is not isolated",) if not step.sandbox.on else ()),
     ]
     return f"never cached: it {' and '.join(reasons)}" if reasons else "never cached: `cache: false`"
+
+
+def _named(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
+    return f"{', '.join(paths[:MOST_NAMED])}{more}"
 
 
 def _verb(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from trimtab.cli.pictures.words import DIM, LOOKS, STRONG, UNKNOWN, joined, stat
 from trimtab.cli.plain import clean
 from trimtab.core.say import count, duration
 from trimtab.views.model import RunView, StepView
+from trimtab.views.runs import documents_said
 
 _AT_ONCE = 12
 """How many running steps are drawn."""
@@ -39,9 +40,9 @@ def step_line(step: StepView) -> Text:
     look = LOOKS.get(step.status, UNKNOWN)
     line = Text(f"{look.glyph} {step.name}", style=look.style)
     if step.status == "passed":
-        return joined(line, _took(step))
+        return joined(line, documents_said(step), _took(step))
     word = step.status.replace("_", " ")
-    detail = clean(step.detail)
+    detail = clean(step.detail or (documents_said(step) if step.status == "cached" else ""))
     said = f"{word}, {detail}" if step.status == "cached" and detail else f"{word}: {detail}" if detail else word
     return joined(line, said, _took(step) if step.status != "cached" else "")
 

@@ -15,6 +15,7 @@ from trimtab.core.model.facts import PullRequest
 from trimtab.core.model.identity import short
 from trimtab.views.model import RunView, StepView
 from trimtab.views.reports import named, said
+from trimtab.views.runs import documents_said
 
 
 def runs_table(runs: Sequence[RunView], now: float) -> RenderableType:
@@ -98,13 +99,17 @@ def _pull_request_line(request: PullRequest) -> Text:
 
 def _step_rows(run: RunView, now: float) -> list[tuple[str, Text, str, str]]:
     return [
-        (step.name, status(step.status), _step_took(step, now), _attempt(step) + clean(step.detail))
+        (step.name, status(step.status), _step_took(step, now), _attempt(step) + clean(_detail(step)))
         for step in run.steps
     ]
 
 
 def _step_took(step: StepView, now: float) -> str:
     return "" if step.started_at is None else took(step.started_at, step.duration_s, now)
+
+
+def _detail(step: StepView) -> str:
+    return ", ".join(said for said in (documents_said(step), step.detail) if said)
 
 
 def _attempt(step: StepView) -> str:

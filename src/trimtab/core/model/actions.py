@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from trimtab.core.model.facts import Change
 from trimtab.core.model.forge import ForgeSpec
 from trimtab.core.model.identity import ArmId, Digest
-from trimtab.core.model.pipeline import StepSpec
+from trimtab.core.model.pipeline import DocumentWork, StepSpec
 from trimtab.core.model.specification import Specification
 from trimtab.core.model.strategy import GateSpec, MirrorSpec, Segment
 
@@ -76,6 +76,8 @@ class StartStep(Action):
     """What its coverage is compared with."""
     schedule: str = ""
     """By which the run was started."""
+    anew: bool = False
+    """Whether all its documents are built, whatever is known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,9 @@ class KeepStep(Action):
     passed: bool = True
     coverage_pct: float | None = None
     """What its coverage is compared with."""
+    commit: str = ""
+    documents: DocumentWork | None = None
+    """What it was started with, if it works document by document."""
 
 
 @dataclass(frozen=True, slots=True)

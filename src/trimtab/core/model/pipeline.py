@@ -76,6 +76,18 @@ class LimitsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ForEachSpec:
+    """That a step works document by document: what it gave for one it need not give again."""
+
+    documents: tuple[str, ...]
+    """Which files of the commit are documents (see `paths.matching`)."""
+    limit_bytes: int = 20 * 1024**2
+    """Of one document."""
+    text: bool = True
+    """Whether each must be text in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
     """One pipeline step: a shell command in the commit's files and the outputs of the steps that it needs."""
 
@@ -111,6 +123,30 @@ class StepSpec:
     gate: str = ""
     """The gate of Trimtab's own that it runs: it sees Trimtab's interpreter and code, and another version of them makes
     it another step."""
+    for_each: ForEachSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCount:
+    """Of a step that works document by document, how many it builds and of how many the results were known."""
+
+    built: int
+    taken: int
+
+    @property
+    def all(self) -> int:
+        return self.built + self.taken
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentWork:
+    """What a step that works document by document was started with."""
+
+    key: Digest
+    """What it is known by without its documents; empty: what it gives is kept for nobody."""
+    taken: Digest | None
+    """The tree of the results that were known; None: of no document."""
+    count: DocumentCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +159,17 @@ class StepResult:
     """The process that gave it, by which its log can be read."""
     duration_s: float
     report: StepReport | None = None
+    documents: DocumentCount | None = None
+    """Of a step that works document by document."""
+
+
+LINK = "120000"
+"""The mode of a symbolic link."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of a commit. `content` is the name that Git gives to its bytes."""
+    """A file of a commit, or a link. `content` is the name that Git gives to its bytes."""
 
     path: str
     mode: str

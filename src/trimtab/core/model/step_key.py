@@ -50,6 +50,9 @@ def step_key(
     }
     if step.gate:
         parts["gate"] = [step.gate, gates]
+    if step.for_each is not None:
+        # Which documents there are is not: each is known by a key of its own. What is refused is refused to all alike.
+        parts["for_each"] = [step.for_each.limit_bytes, step.for_each.text]
     if step.reports:
         # Which limits they are held to is no part of it: what is taken is judged anew.
         parts["reports"] = sorted([report.kind, *report.files] for report in step.reports)

@@ -27,9 +27,33 @@ class TreeEntry:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A file that belongs into a workspace and is not there: its bytes are in the file `at`."""
+
+    entry: TreeEntry
+    at: str
+
+
+def are_apart(paths: Iterable[str]) -> bool:
+    """Whether files of these paths could lie in one folder: none comes twice, and none lies below another."""
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for path in paths:
+        if path in seen:
+            return False
+        seen.add(path)
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return seen.isdisjoint(folders)
+
+
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     """The tree's canonical bytes, whose digest names it. The order of `entries` does not matter."""
-    return canonical_json([[entry.path, entry.mode, entry.digest, entry.size_bytes] for entry in sorted(entries)])
+    in_order = sorted(entries, key=lambda entry: entry.path)  # which no two have in common
+    return canonical_json([[entry.path, entry.mode, entry.digest, entry.size_bytes] for entry in in_order])
 
 
 def decode_tree(content: bytes) -> tuple[TreeEntry, ...]:
@@ -76,3 +100,9 @@ def part_of(path: str, owners: Mapping[str, str], tracked: bool) -> str | None:
             return owners[prefix]
         prefix = prefix.rpartition("/")[0]
     return owners.get(ALL_TRACKED) if tracked else None
+
+
+def in_parts(tracked: Iterable[str], parts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Those of the tracked paths that some part takes. Raises `TrimtabError` as `clean_parts` does."""
+    owners = {path: part for part, paths in clean_parts(parts).items() for path in paths}
+    return [path for path in tracked if part_of(path, owners, tracked=True) is not None]

@@ -106,8 +106,9 @@ class _Work:
                     self.step_taken(name, result)
             case StepTaken(step=name, result=result):
                 self.step_taken(name, result)
-            case StepStarted(step=name, process=process, key=key):
-                self.set_step(name, status="running", process=process, started_at=recorded.at, key=key)
+            case StepStarted(step=name, process=process, key=key, documents=documents):
+                begun = {"process": process, "started_at": recorded.at, "key": key, "documents": documents}
+                self.set_step(name, status="running", **begun)
             case StepKept() as kept:
                 self.step_kept(kept)
             case TurnGiven(step=name):
@@ -252,6 +253,8 @@ class _Work:
             scope=scopes_of(self.state)[0] if kept else None,
             passed=passed,
             coverage_pct=self.state.coverage_pct.get(name),
+            commit=self.state.change.commit if self.state.change is not None else "",
+            documents=step.documents,
         )
         if spec.outputs or reports:
             self.set_step(name, status="keeping", reading=reading)
@@ -380,6 +383,7 @@ class _Work:
             fresh=spec.name in self.state.fresh or attempt > 1,
             coverage_pct=self.state.coverage_pct.get(spec.name),
             schedule=self.state.schedule,
+            anew=spec.name in self.state.fresh,
         )
         self.todo.append(Todo(f"step:{spec.name}:{attempt}", start))
         self.set_step(spec.name, status="starting", attempt=attempt)

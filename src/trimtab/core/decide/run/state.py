@@ -8,6 +8,7 @@ from typing import Literal
 
 from trimtab.core.model.facts import Change, Goal, PullRequest, StepOutcome
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.pipeline import DocumentWork
 from trimtab.core.model.report import StepReport
 from trimtab.core.model.specification import Specification
 
@@ -50,6 +51,8 @@ class StepState:
     reading: StepReading | None = None
     """How it ended, while its outputs are being kept."""
     report: StepReport | None = None
+    documents: DocumentWork | None = None
+    """What the attempt was started with, if it works document by document."""
     turn: Literal["", "asked", "given"] = ""
     """Of its concurrency group."""
 

@@ -42,7 +42,7 @@ def is_infrastructure(problem: Problem) -> bool:
 def tried(spec: StepSpec, step: StepState, reading: StepReading, now: float) -> Trial:
     """After an attempt that failed, ran out of time or was lost."""
     said = f"{spec.name} {reading.outcome.replace('_', ' ')} after {duration(reading.duration_s)}: {reading.detail}"
-    waiting = replace(step, status="waiting", process="", reading=None, report=None)
+    waiting = replace(step, status="waiting", process="", reading=None, report=None, documents=None)
     if reading.outcome == "lost":
         losses = step.losses + 1
         if losses > LOSSES:

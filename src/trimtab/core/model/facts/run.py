@@ -9,7 +9,7 @@ from typing import Literal
 from trimtab.core.errors import Problem
 from trimtab.core.model.facts.base import Fact
 from trimtab.core.model.identity import Digest
-from trimtab.core.model.pipeline import PendingPolicy, StepResult
+from trimtab.core.model.pipeline import DocumentWork, PendingPolicy, StepResult
 from trimtab.core.model.release import Part
 from trimtab.core.model.report import StepReport
 from trimtab.core.model.specification import Specification
@@ -48,6 +48,8 @@ class StepStarted(Fact):
     """The name of the supervised process; its log can be read by this name."""
     key: str = ""
     """What its outcome is known by in the cache; empty: it is not kept there."""
+    documents: DocumentWork | None = None
+    """Of a step that works document by document."""
 
 
 @dataclass(frozen=True, slots=True)
