@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trimtab.core.model.identity import Digest
-from trimtab.core.model.specification import Specification
+from trimtab.core.model.specification import RequireSpec, Specification
 
 SCHEMA = "trimtab.release/v1"
 
@@ -68,16 +68,24 @@ class Manifest:
         the same as before has the same name as before."""
         fields = asdict(self)
         del fields["read_as"]
-        release = fields["specification"]["release"]
-        for group, names in ((fields, _LATER), (release, _LATER_IN_RELEASE)):
-            for name in names:
-                if not group[name]:
-                    del group[name]
+        specification = fields["specification"]
+        _leave_out(fields, prompts={}, model_files={})
+        _leave_out(specification["release"], prompts={}, config=None, config_file="", flags="")
+        for step in specification["steps"]:
+            _leave_out(step, for_each=None)
+        for place in specification["environments"]:
+            _leave_out(place, require=_REQUIRED)
         return canonical_json(fields)
 
 
-_LATER = ("prompts", "model_files")
-_LATER_IN_RELEASE = ("prompts", "config", "config_file", "flags")
+_REQUIRED = asdict(RequireSpec())
+
+
+def _leave_out(fields: dict[str, Any], **unsaid: object) -> None:
+    """Fields that came later and have the value by which they say nothing."""
+    for name, value in unsaid.items():
+        if fields[name] == value:
+            del fields[name]
 
 
 def canonical_json(value: Any) -> bytes:
