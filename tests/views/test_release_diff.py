@@ -17,7 +17,9 @@ from trimtab.core.model.specification import EnvironmentSpec, PromptSpec, Releas
 from trimtab.core.model.tree import Mode, TreeEntry, encode_tree, part_of
 from trimtab.views import diffing
 from trimtab.views.diffing import Side, diff, to_read
+from trimtab.views.model import ReleaseView
 from trimtab.views.release_diff import DependencyChange, DiffLine, ReleaseDiffView, SettingChange
+from trimtab.views.releases import with_changes
 from trimtab.views.text_diff import MOST_LINES, Comparer
 
 Files = Mapping[str, bytes]
@@ -247,3 +249,13 @@ def test_what_is_too_large_is_not_read(monkeypatch: Any) -> None:
 def test_binaries_are_named_only() -> None:
     found = compare(side({"a": b"\0"}), side({"a": b"\0\0"}), full=True)
     assert found.parts[0].files[0].text.hidden == "binary"
+
+
+def test_the_board_compares_with_the_release_before() -> None:
+    def view(number: int, code: str, **settings: Digest) -> ReleaseView:
+        return ReleaseView(f"sha256:{number}", "shop", number, "c", "s", number, {"code": code}, settings=settings)
+
+    first, second, third = view(1, "a"), view(2, "a", model="m"), view(3, "b", model="n", config="k")
+    # What an older version cut does not say what its settings were.
+    assert [one.changed for one in with_changes([third, second, first])] == [("code", "config", "model"), (), ()]
+    assert with_changes([]) == ()
