@@ -37,7 +37,7 @@ print(len(paths), "documents")
 """
 _VOCABULARY = [f"word{number}" for number in range(2000)]
 
-Commit = Callable[[str, Mapping[str, str]], Awaitable[None]]
+Commit = Callable[[Mapping[str, str]], Awaitable[None]]
 Run = Callable[[Goal], Awaitable[float]]
 
 
@@ -62,12 +62,11 @@ def _text(dice: random.Random) -> str:
 
 
 async def measure(app: str, commit: Commit, run: Run, *, releases: bool) -> dict[str, Value]:
-    """`commit`: trimtab.yaml and files that differ; `run`: a run of the newest commit, and its seconds. `releases`:
+    """`commit`: files that are to differ; `run`: a run of the newest commit, and its seconds. `releases`:
     whether it is measured, too, how long the same takes when the release is cut."""
-    text = configuration(app)
-    await commit(text, {"embed.py": _BUILDER, **documents(0, DOCUMENTS)})
+    await commit({"trimtab.yaml": configuration(app), "embed.py": _BUILDER, **documents(0, DOCUMENTS)})
     first_s = await run("steps")
-    await commit(text, documents(1, CHANGED, first=5_000))
+    await commit(documents(1, CHANGED, first=5_000))
     again_s = await run("steps")
     results: dict[str, Value] = {
         "index_documents": DOCUMENTS,
@@ -80,6 +79,6 @@ async def measure(app: str, commit: Commit, run: Run, *, releases: bool) -> dict
     }
     if releases:
         results["index_first_release_s"] = await run("release")
-        await commit(text, documents(2, CHANGED, first=6_000))
+        await commit(documents(2, CHANGED, first=6_000))
         results["index_incremental_build_and_release_s"] = await run("release")
     return results

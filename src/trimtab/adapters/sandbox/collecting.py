@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from trimtab.adapters.sandbox.merged import Entry, Merged, Parts, ThroughLink
+from trimtab.adapters.sandbox.merged import Entry, Folder, Merged, Parts, ThroughLink
 from trimtab.adapters.sandbox.private_copy import write_copy
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.say import count
@@ -25,7 +25,8 @@ class Outputs:
         self._view, self._into, self._name, self._most_bytes = view, into, name, most_bytes
         self._entries = 0
         self._bytes = 0
-        self._pending: list[Parts] = []
+        self._pending: list[tuple[Parts, list[str]]] = []
+        """Folders, each with those in it that are still to be copied: it is opened once for all of them."""
 
     def copy(self, paths: Sequence[str]) -> None:
         """Raises `TrimtabError` (`output-missing`, `output-refused`) and OSError."""
@@ -36,7 +37,7 @@ class Outputs:
             try:
                 self._copy_named(parts, only_look=lies_in_another)
                 while self._pending:
-                    self._copy_folder(self._pending.pop())
+                    self._copy_folders(*self._pending.pop())
             except ThroughLink as error:
                 hint = "name the path that the link points to"
                 raise self._refused("/".join(parts), f"`{error.path}` on its way is a symbolic link", hint) from None
@@ -46,7 +47,8 @@ class Outputs:
 
     def _copy_named(self, parts: Parts, *, only_look: bool) -> None:
         if not parts:
-            self._pending.append(())
+            with self._view.folder(()) as top:
+                self._copy_folder((), top)
             return
         with self._view.folder(parts[:-1]) as folder:
             entry = folder.find(parts[-1]) if folder is not None else None
@@ -59,21 +61,30 @@ class Outputs:
                 )
             if not only_look:
                 (self._into / "/".join(parts[:-1])).mkdir(mode=0o755, parents=True, exist_ok=True)
-                self._copy_entry(parts, entry)
+                if self._copy_entry(parts, entry):
+                    self._pending.append((parts[:-1], [entry.name]))
 
-    def _copy_folder(self, parts: Parts) -> None:
-        with self._view.folder(parts) as folder:
-            for entry in folder.entries() if folder is not None else ():
-                self._copy_entry((*parts, entry.name), entry)
+    def _copy_folders(self, parts: Parts, names: Sequence[str]) -> None:
+        with self._view.folder(parts) as holder:
+            for name in names if holder is not None else ():
+                with self._view.inner(holder, parts, name) as folder:
+                    self._copy_folder((*parts, name), folder)
 
-    def _copy_entry(self, parts: Parts, entry: Entry) -> None:
+    def _copy_folder(self, parts: Parts, folder: Folder | None) -> None:
+        entries = folder.entries() if folder is not None else ()
+        folders = [entry.name for entry in entries if self._copy_entry((*parts, entry.name), entry)]
+        if folders:
+            self._pending.append((parts, folders))
+
+    def _copy_entry(self, parts: Parts, entry: Entry) -> bool:
+        """Whether it is a folder: what is in it is still to be copied."""
         path, status = "/".join(parts), entry.status
         target = self._into / path
         self._count(parts, path)
         if stat.S_ISDIR(status.st_mode):
             target.mkdir(mode=_plain(status.st_mode) | 0o700, exist_ok=True)
-            self._pending.append(parts)
-        elif stat.S_ISLNK(status.st_mode):
+            return True
+        if stat.S_ISLNK(status.st_mode):
             words = os.readlink(entry.name, dir_fd=entry.holder)
             if self._view.leads_out(parts[:-1], words):
                 hint = "link to a file of the workspace by a relative path, or copy the file"
@@ -83,6 +94,7 @@ class Outputs:
             self._copy_file(path, entry, target)
         else:
             raise self._refused(path, f"it is {_kind(status.st_mode)}", "remove it in the step, or name other paths")
+        return False
 
     def _copy_file(self, path: str, entry: Entry, target: Path) -> None:
         # Were it exchanged for a pipe by now, opening it must not wait for a writer.

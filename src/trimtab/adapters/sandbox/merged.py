@@ -95,16 +95,23 @@ class Merged:
         current = self._top()
         for place, name in enumerate(parts):
             with current:
-                entry = current.find(name)
-                if entry is not None and stat.S_ISLNK(entry.status.st_mode):
-                    raise ThroughLink("/".join(parts[: place + 1]))
-                inner = None if entry is None else current.enter(name)
+                inner = _entered(current, parts[:place], name)
             if inner is None:
                 yield None
                 return
             current = inner
         with current:
             yield current
+
+    @contextmanager
+    def inner(self, folder: Folder | None, parts: Parts, name: str) -> Iterator[Folder | None]:
+        """The folder of that name in one that is open, whose path is `parts`. Raises as `folder` does."""
+        entered = None if folder is None else _entered(folder, parts, name)
+        if entered is None:
+            yield None
+            return
+        with entered:
+            yield entered
 
     def leads_out(self, parts: Parts, target: str) -> bool:
         """Whether a link with this target, in that folder, leads out of the view. Links on its way are followed, here
@@ -140,6 +147,13 @@ class Merged:
 
     def _top(self) -> Folder:
         return Folder([os.open(layer, _FOLDER) for layer in reversed(self._layers)], self._overlay)
+
+
+def _entered(folder: Folder, parts: Parts, name: str) -> Folder | None:
+    entry = folder.find(name)
+    if entry is not None and stat.S_ISLNK(entry.status.st_mode):
+        raise ThroughLink("/".join((*parts, name)))
+    return None if entry is None else folder.enter(name)
 
 
 def _status(handle: int, name: str) -> os.stat_result | None:
