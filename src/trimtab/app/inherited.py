@@ -5,15 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-# What makes the same files give the same bytes at any time, in any language and on any day. Zip archives, which wheels
-# are, know no time before 1980.
-REPRODUCIBLE = {
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTHONHASHSEED": "0",
-    "SOURCE_DATE_EPOCH": "315532800",
-}
+from trimtab.core.model.reproducible import ENVIRONMENT
+
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 
 
@@ -24,4 +17,4 @@ def passed_on() -> Mapping[str, str]:
 
 def of_steps() -> Mapping[str, str]:
     """What every step's environment starts with."""
-    return {**passed_on(), **REPRODUCIBLE, "CI": "true"}
+    return {**passed_on(), **ENVIRONMENT, "CI": "true"}

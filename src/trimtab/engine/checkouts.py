@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from trimtab.core.model.documents import Selection, select
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.paths import matching
 from trimtab.core.model.pipeline import ForEachSpec, InputFile
+from trimtab.core.model.reproducible import FILE_TIME_S
 from trimtab.core.model.step_key import inputs_digest
 from trimtab.ports.source import Source
 
@@ -99,6 +101,7 @@ async def made(folder: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
     try:
         await asyncio.to_thread(half.parent.mkdir, parents=True, exist_ok=True)
         await make(half)
+        await asyncio.to_thread(_look_the_same_anywhere, half)
         half.rename(folder)
     except OSError as error:
         await asyncio.to_thread(shutil.rmtree, half, ignore_errors=True)
@@ -116,6 +119,16 @@ def _link(source: Path, paths: Sequence[str], into: Path) -> None:
         target = into / path
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source / path, target, follow_symlinks=False)
+
+
+def _look_the_same_anywhere(folder: Path) -> None:
+    """Times and permissions end up in archives; those that a file happens to have are of the machine and its user."""
+    for inner, _, files in os.walk(folder, topdown=False):
+        for path in (*(os.path.join(inner, name) for name in files), inner):
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, 0o755 if mode & stat.S_IXUSR else 0o644)
+            os.utime(path, (FILE_TIME_S, FILE_TIME_S), follow_symlinks=False)
 
 
 def token(*texts: str) -> str:

@@ -18,6 +18,7 @@ from typing import IO
 from trimtab.adapters.artifacts.seals import LARGE_BYTES, Seals
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import digest_of
+from trimtab.core.model.reproducible import FILE_TIME_S
 
 READ_ONLY = 0o444
 _CHUNK = 1024 * 1024
@@ -108,7 +109,9 @@ class Blobs:
             new = draft_of(into)
             with new.open("xb") as target:
                 found, _ = _copy(source, target)
+                target.flush()
                 os.fchmod(target.fileno(), mode)
+                os.utime(target.fileno(), (FILE_TIME_S, FILE_TIME_S))
         if found != digest:
             new.unlink()
             raise DamagedBlob(digest, path)
@@ -197,6 +200,7 @@ class Blobs:
             digest, size_bytes = _copy(source, file)
             file.flush()
             os.fchmod(handle, READ_ONLY)
+            os.utime(handle, (FILE_TIME_S, FILE_TIME_S))
             if self._durable:
                 os.fsync(handle)
         path = self.path(digest)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from trimtab.adapters.artifacts.blobs import Blobs, draft_of, file_digest
 from trimtab.core.model.release import digest_of
+from trimtab.core.model.reproducible import FILE_TIME_S
 from trimtab.core.model.tree import TreeEntry
 
 
@@ -52,6 +53,7 @@ def mend(folder: Path, entries: Sequence[TreeEntry], blobs: Blobs, modes: Modes 
     finally:
         for path in folders & _folders_in(folder):
             (folder / path).chmod(modes.folder)
+            os.utime(folder / path, (FILE_TIME_S, FILE_TIME_S))
     return True
 
 
