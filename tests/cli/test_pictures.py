@@ -30,6 +30,7 @@ from trimtab.cli.pictures.previews import previews_table
 from trimtab.cli.pictures.releases import release_picture, releases_table
 from trimtab.cli.pictures.rollout import rollout_change, rollout_picture, rollouts_table
 from trimtab.cli.pictures.run import run_picture, runs_table
+from trimtab.cli.pictures.shipping import shipped_picture
 from trimtab.cli.pictures.status import apps_table, status_picture
 from trimtab.cli.pictures.verification import verification_picture
 from trimtab.core.errors import Problem
@@ -44,6 +45,7 @@ from trimtab.views.findings import Finding
 from trimtab.views.history import entry, is_routine
 from trimtab.views.model import MetricView, OverviewView, RolloutView, RunView
 from trimtab.views.release_diff import FileChange, PartChange, ReleaseDiffView
+from trimtab.views.shipping import ShippedView
 from trimtab.views.verification import VerificationView, verification
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -158,6 +160,10 @@ def a_backup() -> BackupView:
     return BackupView(file, "/srv/trimtab", NOW, "0.1.0", 1, 48_000_000, 812, ("state", "shop"), 20, (wrong,))
 
 
+def a_shipped_release(place: str) -> ShippedView:
+    return ShippedView("sha256:" + "3f" * 32, APP, place, "sha256:" + "a7" * 32, 98_400_000, ("code", "model"), 4)
+
+
 PICTURES: dict[str, Draw] = {
     "verify": lambda _: verification_picture(a_verified_release(), attested.CUT_AT + 7200),
     "verify-damaged": lambda _: verification_picture(a_verified_release(damaged=True), attested.CUT_AT + 7200),
@@ -169,6 +175,8 @@ PICTURES: dict[str, Draw] = {
     "doctor-sandbox": lambda _: doctor_picture(a_machine_without_sandbox()),
     "backup": lambda _: backup_picture(a_backup(), "written"),
     "restore": lambda _: backup_picture(a_backup(), "restored"),
+    "export": lambda _: shipped_picture(a_shipped_release("release.tar"), "written"),
+    "push": lambda _: shipped_picture(a_shipped_release("ghcr.io/acme/assistant:latest"), "pushed"),
     "apps": lambda _: apps_table(BOARD.apps(), NOW),
     "status": lambda width: status_picture(status(SCENE), NOW, width),
     "runs": lambda _: runs_table(BOARD.runs(APP), NOW),

@@ -31,6 +31,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "runs": Entry("List the newest runs of the pipeline, or show one.", "runs:runs"),
         "releases": Entry("List the newest releases and how they fared, or show one.", "releases:releases"),
         "diff": Entry("Show what a release changes: prompts, model, files.", "diff:diff"),
+        "export": Entry("Write a release as an OCI image, for other tools.", "ship:export"),
+        "push": Entry("Send a release to an OCI registry.", "ship:push"),
         "verify": Entry("Verify a release: its bytes, its signatures, where it may go.", "verify:verify"),
         "previews": Entry("List the previews of pull requests, or remove one.", "previews:previews"),
         "rollout": Entry("List rollouts, or watch the one under way.", "rollout:rollout"),

@@ -56,6 +56,7 @@ LOOKS = {
     "warning": Look("!", CARE),
     "error": Look("✘", BAD),
     "written": Look("✔", GOOD),
+    "pushed": Look("✔", GOOD),
     "restored": Look("✔", GOOD),
     "problem": Look("!", BAD),
 }
