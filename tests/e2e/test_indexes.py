@@ -83,6 +83,7 @@ def test_two_of_thirty_documents_are_built_and_the_release_is_that_of_a_first_bu
     assert "embed  cached" in grown.fine("embed")
     names, third = built(grown)
     assert names == []
+    assert len(re.findall(r"built <", grown.fine("--fresh", "embed"))) == 29
 
     new.plant(PIPELINE, REST, embed_dot_sh=BUILDER)
     put(new, {path: content for path, content in (documents | changed).items() if path != gone})

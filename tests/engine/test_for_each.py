@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from trimtab.core.model.actions import KeepStep, StartStep
 from trimtab.core.model.documents import LISTING
 from trimtab.core.model.facts import ChangeArrived, Fact, PullRequestUpdated, StepKept, StepStarted, StepTaken
 from trimtab.core.model.facts.change import PullRequest
+from trimtab.core.model.identity import Digest
 from trimtab.core.model.pipeline import DocumentCount, DocumentWork, ForEachSpec, StepSpec
+from trimtab.core.model.tree import MadeFile
 from trimtab.engine.housekeeping import Housekeeper
 from trimtab.engine.loop import Order
 from trimtab.engine.steps import step_process
@@ -141,6 +144,21 @@ async def test_a_release_is_the_same_whether_it_is_cut_from_pieces_or_from_layer
             opened = [name for name in shop.world.workspaces.opened if name.startswith("release/")]
             assert bool(opened) is bool(files)
     assert len(set(releases)) == 1
+
+
+async def test_pieces_that_are_damaged_are_looked_for_in_the_layers(tmp_path: Path) -> None:
+    async with Shop(tmp_path / "damaged") as shop:
+        cache = shop.world.step_cache
+        made = cache.made
+
+        async def damaged(outputs: Digest) -> tuple[MadeFile, ...]:
+            return tuple(replace(file, at=str(tmp_path / "gone")) for file in await made(outputs))
+
+        cache.made = damaged  # type: ignore[method-assign]
+        run = await shop.push(a="one")
+        assert [name for name in shop.world.workspaces.opened if name.startswith("release/")]
+    assert run.release is not None
+    assert run.release == await from_nothing(tmp_path / "new", a="one")
 
 
 async def test_nothing_runs_where_no_document_is_new(tmp_path: Path) -> None:

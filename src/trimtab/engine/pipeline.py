@@ -163,7 +163,13 @@ class Pipeline:
         needed = in_parts(tracked, plain.release.parts)
         place = (action.app, action.run, action.change.commit)
         source = await self.steps.checkouts.at_least(*place, needed, "in-parts")
-        return await self._cut(source, tracked, plain, made)
+        try:
+            return await self._cut(source, tracked, plain, made)
+        except TrimtabError as error:
+            if error.problem.code != "outputs-missing":
+                raise
+            # It cannot say to whom the piece belongs. The cache can, and forgets it.
+            return await self._cut_from_layers(action, tracked, plain)
 
     async def _cut_from_layers(self, action: CutRelease, tracked: Sequence[str], plain: Specification) -> Manifest:
         name = release_workspace(action.app, action.run)

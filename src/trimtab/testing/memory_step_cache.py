@@ -49,6 +49,7 @@ class MemoryStepCache:
 
     async def folder(self, outputs: Digest) -> Path:
         if not await self.has(outputs) or digest_of(encode_tree(_entries(self._tree(outputs)))) != outputs:
+            shutil.rmtree(self._tree(outputs), ignore_errors=True)
             raise _missing()
         return self._tree(outputs)
 

@@ -90,6 +90,21 @@ async def check_damaged_outputs_are_refused(lab: StepCacheLab, folder: Path) -> 
     assert (await problem_of(lab.cache.folder(tree))).code == "outputs-missing"
 
 
+async def check_what_was_found_damaged_is_made_anew(lab: StepCacheLab, folder: Path) -> None:
+    tree = await lab.cache.put(_outputs(folder / "made"))
+    await lab.cache.keep(KEY, "branch", StepResult(tree, "step/shop/1/build/1", 1.0))
+    one = await _documents(lab, folder / "1", "one")
+    await lab.cache.keep_documents(KEY, "pull-requests", {KEY: one})
+    of_one = await lab.cache.compose(one)
+    lab.damage()
+    for outputs in (tree, of_one):
+        assert (await problem_of(lab.cache.folder(outputs))).code == "outputs-missing"
+    assert await lab.cache.find(KEY, ("branch",)) is None
+    assert await lab.cache.documents(KEY, ("pull-requests",)) == {}
+    assert await lab.cache.put(_outputs(folder / "again")) == tree
+    assert (await lab.cache.folder(tree) / "a.txt").read_text() == "a"
+
+
 async def check_a_result_without_its_outputs_is_none(lab: StepCacheLab, _: Path) -> None:
     await lab.cache.keep(KEY, "branch", StepResult(OTHER, "step/shop/1/build/1", 1.0))
     assert await lab.cache.find(KEY, ("branch",)) is None
@@ -186,6 +201,7 @@ CHECKS: tuple[StepCacheCheck, ...] = (
     check_outputs_come_back_as_they_were,
     check_the_same_files_are_the_same_tree,
     check_damaged_outputs_are_refused,
+    check_what_was_found_damaged_is_made_anew,
     check_a_result_without_its_outputs_is_none,
     check_another_version_is_another_toolchain,
     check_a_missing_program_is_named,

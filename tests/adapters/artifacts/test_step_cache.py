@@ -12,6 +12,8 @@ import pytest
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.adapters.artifacts.toolchain import Toolchain
 from trimtab.core.model.pipeline import StepResult
+from trimtab.core.model.release import digest_of
+from trimtab.core.model.tree import TreeEntry
 from trimtab.testing.memory_step_cache import MemoryStepCache
 from trimtab.testing.step_cache_contract import CHECKS, KEY, OTHER, StepCacheCheck
 
@@ -99,6 +101,55 @@ async def test_what_a_run_works_on_stays_however_long_it_takes(tmp_path: Path) -
     assert await cache.trim(0, {working_on}) >= 100_000
     assert not await cache.has(other)
     assert (await cache.folder(working_on) / "big").read_bytes() == b"1" * 100_000
+
+
+async def test_documents_of_commits_that_went_by_are_forgotten_when_there_are_too_many(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/vector").write_text("1")
+    files = await cache.tree(await cache.put(tmp_path / "made"))
+
+    def results(first: int, number: int) -> dict[str, tuple[TreeEntry, ...]]:
+        return {digest_of(str(place).encode()): files for place in range(first, first + number)}
+
+    await cache.keep_documents(KEY, "branch", results(0, 1000))
+    await cache.keep_documents(KEY, "branch", results(1000, 10))
+    assert len(await cache.documents(KEY, ("branch",))) == 1010
+    await cache.keep_documents(KEY, "branch", results(2000, 9))
+    assert await cache.documents(KEY, ("branch",)) == results(2000, 9)
+
+
+async def test_documents_whose_bytes_are_gone_or_torn_are_not_known(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    known = {}
+    for key, text in ((KEY, "one"), (OTHER, "two")):
+        (tmp_path / text).mkdir()
+        (tmp_path / text / "vector").write_text(text)
+        known[key] = await cache.tree(await cache.put(tmp_path / text))
+    await cache.keep_documents(KEY, "branch", known)
+    assert await cache.documents(KEY, ("branch",)) == known
+    blob = Path((await cache.made(await cache.compose(known[OTHER])))[0].at)
+    blob.chmod(0o644)
+    blob.write_text("t")
+    assert await cache.documents(KEY, ("branch",)) == {KEY: known[KEY]}
+    blob.unlink()
+    assert await FileStepCache(tmp_path / "cache", "").documents(KEY, ("branch",)) == {KEY: known[KEY]}
+
+
+async def test_what_is_known_of_documents_keeps_their_bytes(tmp_path: Path) -> None:
+    cache = FileStepCache(tmp_path / "cache", "")
+    for name, size in (("small", 10), ("large", 100_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vector").write_bytes(name[:1].encode() * size)
+    files = await cache.tree(await cache.put(tmp_path / "small"))
+    large = await cache.put(tmp_path / "large")
+    await cache.keep_documents(KEY, "branch", {OTHER: files})
+    age(tmp_path / "cache")
+    assert await cache.documents(KEY, ("branch",)) == {OTHER: files}  # and so it is young again
+    assert await cache.trim(0, ()) >= 100_000
+    assert not await cache.has(large)
+    assert await cache.documents(KEY, ("branch",)) == {OTHER: files}
+    assert (await cache.folder(await cache.compose(files)) / "vector").read_bytes() == b"s" * 10
 
 
 def test_what_a_manager_of_versions_was_told_is_part_of_a_tool(tmp_path: Path) -> None:

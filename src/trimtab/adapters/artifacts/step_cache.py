@@ -202,6 +202,9 @@ class FileStepCache:
                 new.mkdir(exist_ok=True)
                 release_folder.mend(new, entries, self._blobs, release_folder.WRITABLE)
             except DamagedBlob as damaged:
+                # Nobody is to find them again: what is not here is made anew.
+                for path in (damaged.path, self._blobs.path(outputs)):
+                    path.unlink(missing_ok=True)
                 raise _missing(f"outputs {short(outputs)}", damaged.path) from damaged
             if new != folder:
                 new.rename(folder)
