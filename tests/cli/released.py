@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.cli.scenario import APP, digest, play
 from tests.views.test_release_diff import compare, side
+from trimtab.core.model.pipeline import ForEachSpec, StepSpec
 from trimtab.core.model.specification import EnvironmentSpec, PromptSpec, ReleaseSpec
 from trimtab.views.model import ReleaseView
 from trimtab.views.release_diff import ReleaseDetailView, ReleaseDiffView
@@ -17,9 +18,16 @@ _OLD = {
     "requirements.txt": b"openai==1.90.0\nnumpy==2.1\n",
     "models/small.gguf": b"0" * 2_500_000,
     "flags.json": b'{"flags": {"cite": {"state": "DISABLED"}}}',
+    "index/docs/refunds.md/vectors.f32": b"0" * 1536,
+    "index/docs/gone.md/vectors.f32": b"0" * 1536,
 }
+_STEPS = (StepSpec("embed", "python3 embed.py", outputs=("index/",), for_each=ForEachSpec(("docs/**/*.md",))),)
 _NEW = {
-    **{path: content for path, content in _OLD.items() if path != "prompts/old.txt"},
+    **{
+        path: content
+        for path, content in _OLD.items()
+        if path not in ("prompts/old.txt", "index/docs/gone.md/vectors.f32")
+    },
     "app.py": b"import json\nimport re\n",
     "prompts/answer.txt": (
         b"You help customers.\n\nBe kind, and answer in at most two sentences that a hurried reader takes in at once.\n"
@@ -29,6 +37,8 @@ _NEW = {
     "requirements.txt": b"openai==1.91.0\nnumpy==2.1\ntiktoken\n",
     "models/small.gguf": b"1" * 2_600_000,
     "flags.json": b'{"flags": {"cite": {"state": "ENABLED"}}}',
+    "index/docs/refunds.md/vectors.f32": b"1" * 1536,
+    "index/docs/shipping.md/vectors.f32": b"1" * 1536,
 }
 
 
@@ -51,6 +61,7 @@ OLD = side(
             "old": PromptSpec("prompts/old.txt", ("question",)),
         },
     ),
+    steps=_STEPS,
 )
 NEW = side(
     _NEW,
@@ -63,6 +74,7 @@ NEW = side(
     ),
     {"bin/serve": "755"},
     environments=(EnvironmentSpec("production", 9090),),
+    steps=_STEPS,
 )
 
 

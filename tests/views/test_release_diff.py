@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from trimtab.core.model.contents import model_file_versions, prompt_versions, with_named_files
 from trimtab.core.model.identity import Digest
+from trimtab.core.model.pipeline import ForEachSpec, StepSpec
 from trimtab.core.model.release import Manifest, Part, digest_of
 from trimtab.core.model.specification import EnvironmentSpec, PromptSpec, ReleaseSpec, ServiceSpec, Specification
 from trimtab.core.model.tree import Mode, TreeEntry, encode_tree, part_of
 from trimtab.views import diffing
 from trimtab.views.diffing import Side, diff, to_read
 from trimtab.views.model import ReleaseView
-from trimtab.views.release_diff import DependencyChange, DiffLine, ReleaseDiffView, SettingChange
+from trimtab.views.release_diff import DependencyChange, DiffLine, DocumentChange, ReleaseDiffView, SettingChange
 from trimtab.views.releases import with_changes
 from trimtab.views.text_diff import MOST_LINES, Comparer
 
@@ -259,3 +260,23 @@ def test_the_board_compares_with_the_release_before() -> None:
     # What an older version cut does not say what its settings were.
     assert [one.changed for one in with_changes([third, second, first])] == [("code", "config", "model"), (), ()]
     assert with_changes([]) == ()
+
+
+def test_an_index_is_told_document_by_document() -> None:
+    steps = (StepSpec("embed", "embed", outputs=("index/",), for_each=ForEachSpec(("docs",))),)
+    kept = {"index/docs/kept.md/vectors": b"1", "index/version": b"1"}
+    before = {
+        **kept,
+        "index/docs/a.md/text": b"a",
+        "index/docs/a.md/more/vectors": b"1",
+        "index/docs/old.md/text": b"o",
+    }
+    after = {**kept, "index/docs/a.md/text": b"b", "index/docs/new.md/text": b"n", "index/version": b"2"}
+    found = compare(side(before, steps=steps), side(after, steps=steps))
+    assert found.documents == (
+        DocumentChange("index/", "docs/a.md", "changed"),
+        DocumentChange("index/", "docs/new.md", "added"),
+        DocumentChange("index/", "docs/old.md", "removed"),
+    )
+    assert named(found) == ["index/version"], "what is of no document is a file like any other"
+    assert found.settings == ()

@@ -15,8 +15,10 @@ from trimtab.core.model.tree import TreeEntry
 from trimtab.core.say import size
 from trimtab.views.dependencies import dependencies, names_dependencies
 from trimtab.views.flat import Flat, flat
+from trimtab.views.indexed import Indexed, indexed_by
 from trimtab.views.release_diff import (
     DependencyChange,
+    DocumentChange,
     FileChange,
     PartChange,
     PromptChange,
@@ -132,7 +134,8 @@ class _Diff:
         prompts = tuple(self._prompts())
         # A prompt is told by its name; whatever else changed of its file is told of the file.
         apart = {path for prompt in prompts for path in (prompt.file, prompt.moved_from)}
-        files = [file for file in changed if file.path not in apart or _note(file)]
+        indexed = indexed_by((*before.specification.steps, *now.specification.steps))
+        files = [file for file in changed if (file.path not in apart or _note(file)) and not indexed(file.path)]
         return ReleaseDiffView(
             app=now.app,
             release=now.digest,
@@ -142,6 +145,7 @@ class _Diff:
             config=self._config(),
             flags=self._values("flags", lambda _, text: flag_values(text)),
             dependencies=tuple(self._dependencies(changed)),
+            documents=_documents(changed, indexed),
             parts=tuple(self._parts(files, full)),
             settings=tuple(_settings(_specification(before), _specification(now))),
         )
@@ -228,6 +232,18 @@ class _Diff:
             found.append(read(path, text) if text is not None else {})
         is_half_read = all(files) and not all(found)
         return () if is_half_read else tuple(_settings(*found))
+
+
+def _documents(changed: Sequence[Changed], indexed: Callable[[str], Indexed | None]) -> tuple[DocumentChange, ...]:
+    """A document whose results are all new is added, one of which none is left is removed."""
+    found: dict[Indexed, set[str]] = {}
+    for file in changed:
+        if (document := indexed(file.path)) is not None:
+            found.setdefault(document, set()).add(_change(file.old, file.new))
+    return tuple(
+        DocumentChange(*document, changes.pop() if len(changes) == 1 else "changed")
+        for document, changes in sorted(found.items())
+    )
 
 
 def _change(old: object, new: object) -> str:

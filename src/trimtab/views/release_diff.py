@@ -40,10 +40,20 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class PartChange:
-    """The files of one part, but for prompts and what else is told by itself."""
+    """The files of one part, but for prompts, documents and what else is told by itself."""
 
     name: str
     files: tuple[FileChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """One document of an index, however many files its results are. `index`: the folder that a step has built document
+    by document; `change`: added | removed | changed."""
+
+    index: str
+    document: str
+    change: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +102,15 @@ class ReleaseDiffView:
     config: tuple[SettingChange, ...] = ()
     flags: tuple[SettingChange, ...] = ()
     dependencies: tuple[DependencyChange, ...] = ()
+    documents: tuple[DocumentChange, ...] = ()
     parts: tuple[PartChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
     """Of trimtab.yaml, but for what is told above."""
 
     @property
     def is_empty(self) -> bool:
-        told = (self.prompts, self.model, self.config, self.flags, self.dependencies, self.parts, self.settings)
-        return not any(told)
+        told = (self.prompts, self.model, self.config, self.flags, self.dependencies, self.documents, self.parts)
+        return not any((*told, self.settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from trimtab.core.say import count
 from trimtab.views.release_diff import (
     DependencyChange,
     DiffLine,
+    DocumentChange,
     FileChange,
     PromptChange,
     ReleaseDiffView,
@@ -47,6 +48,8 @@ def diff_picture(found: ReleaseDiffView, width: int, *, beside: bool = True) -> 
             rows += [Text(), _settings(heading, settings, width)]
     if found.dependencies:
         rows += [Text(), _dependencies(found.dependencies, width)]
+    for index in sorted({document.index for document in found.documents}):
+        rows += _documents(index, [document for document in found.documents if document.index == index])
     for part in found.parts:
         rows += [Text(), joined(Text(f"part {clean(part.name)}", style=STRONG), count(len(part.files), "file"))]
         for file in part.files[:MOST_FILES]:
@@ -57,6 +60,16 @@ def diff_picture(found: ReleaseDiffView, width: int, *, beside: bool = True) -> 
     if found.settings:
         rows += [Text(), _settings("TRIMTAB.YAML", found.settings, width)]
     return Group(*rows)
+
+
+def _documents(index: str, documents: Sequence[DocumentChange]) -> Iterator[RenderableType]:
+    yield Text()
+    yield joined(Text(f"index {clean(index)}", style=STRONG), count(len(documents), "document"))
+    for document in documents[:MOST_FILES]:
+        yield joined(_change(document.change), clean(document.document))
+    if len(documents) > MOST_FILES:
+        more = count(len(documents) - MOST_FILES, "more document")
+        yield Text(f"and {more}: `--json` has them all", style=DIM)
 
 
 def _prompt(prompt: PromptChange, beside: bool) -> Iterator[RenderableType]:
