@@ -18,14 +18,15 @@ from trimtab.core.model.specification import PreviewsSpec, ScheduleSpec, Service
 def compile_file(file: ConfigurationFile, gates: Mapping[str, str]) -> Specification:
     """The specification that the file describes. `gates`: which of Trimtab's own gates steps run, by their names."""
     last, replicas = list(file.environments)[-1], file.service.replicas
+    release = file.release.compiled()
     return Specification(
         app=file.app,
         service=_service(file.service),
         environments=tuple(
             environment(name, settings, replicas, last=name == last) for name, settings in file.environments.items()
         ),
-        steps=with_places(steps(file.pipeline, gates, _service(file.service)), file.secrets),
-        release=file.release.compiled(),
+        steps=with_places(steps(file.pipeline, gates, _service(file.service), release.model), file.secrets),
+        release=release,
         on_newer_change=file.on_newer_change,
         parallel=file.parallel or 0,
         schedules=tuple(_schedule(name, schedule, file.pipeline) for name, schedule in file.schedules.items()),

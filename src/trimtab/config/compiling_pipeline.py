@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from trimtab.config.own_templates import ASK_THE_SERVICE
+from trimtab.config.own_templates import ASK_THE_MODEL, ASK_THE_SERVICE
 from trimtab.config.pipeline import Step
 from trimtab.config.reports import compiled
 from trimtab.core.model.pipeline import (
@@ -23,9 +24,14 @@ from trimtab.core.model.pipeline import (
 from trimtab.core.model.specification import ServiceSpec
 
 
-def steps(pipeline: Mapping[str, Step], gates: Mapping[str, str], service: ServiceSpec) -> tuple[StepSpec, ...]:
-    """All steps, in the order of the file. `gates`: which of Trimtab's own gates they run; `service`: what some of
-    these start."""
+def steps(
+    pipeline: Mapping[str, Step],
+    gates: Mapping[str, str],
+    service: ServiceSpec,
+    model: Mapping[str, Any] | None = None,
+) -> tuple[StepSpec, ...]:
+    """All steps, in the order of the file. `gates`: which of Trimtab's own gates they run; `service` and `model`: what
+    some of these start, or ask."""
     names = {
         name: [variant_name(name, variant) for variant in variants(step.matrix)] for name, step in pipeline.items()
     }
@@ -39,12 +45,16 @@ def steps(pipeline: Mapping[str, Step], gates: Mapping[str, str], service: Servi
             _compiled(variant, step, values, [found for need in step.needs for found in names[need]]),
             gates.get(name, ""),
             service,
+            model,
         )
         for variant, (name, step, values) in compiled.items()
     )
 
 
-def _with_gate(spec: StepSpec, gate: str, service: ServiceSpec) -> StepSpec:
+def _with_gate(spec: StepSpec, gate: str, service: ServiceSpec, model: Mapping[str, Any] | None) -> StepSpec:
+    if gate in ASK_THE_MODEL:
+        told_model = json.dumps(model, sort_keys=True, ensure_ascii=False)
+        return replace(spec, gate=gate, env={"TRIMTAB_RELEASE_MODEL": told_model, **spec.env})
     if gate not in ASK_THE_SERVICE:
         return replace(spec, gate=gate)
     told = {

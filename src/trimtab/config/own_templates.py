@@ -15,9 +15,12 @@ NAMES = (
     "licences",
     "smoke",
     "load-test",
+    "model",
 )
 ASK_THE_SERVICE = ("smoke", "load-test")
 """Gates that start the application's service, and are told how."""
+ASK_THE_MODEL = ("model",)
+"""Gates that ask the release's models, and are told which."""
 
 
 @cache

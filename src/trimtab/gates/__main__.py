@@ -18,6 +18,7 @@ GATES = {
     "sbom": "Write down what a project is made of.",
     "licences": "Hold the licences of what is installed to a policy.",
     "smoke": "Start a service and ask it a few things.",
+    "model": "Ask a release's models whether they are what is named.",
     "load-test": "Start a service and ask it many things.",
 }
 
