@@ -20,7 +20,7 @@ from trimtab.core.model.pipeline import LINK, InputFile, in_order, with_needs
 from trimtab.core.model.release import Manifest
 from trimtab.core.model.specification import ReleaseSpec, Specification
 from trimtab.core.model.template import TemplateAt, template_digest
-from trimtab.core.model.tree import MadeFile, are_apart, in_parts
+from trimtab.core.model.tree import LARGE_BYTES, MadeFile, are_apart, in_parts
 from trimtab.core.say import count
 from trimtab.engine.attesting import Attesting
 from trimtab.engine.loop import Handler, Order
@@ -144,11 +144,12 @@ class Pipeline:
         )
 
     async def _made_apart(self, action: CutRelease, files: Sequence[InputFile]) -> tuple[MadeFile, ...] | None:
-        """What steps have made, if it need not be laid over anything to be seen as a whole. Only asked where steps
-        work document by document: they make so many files that copying them takes longer than making them."""
-        if all(step.for_each is None for step in action.specification.steps):
-            return None
+        """What steps have made, if it need not be laid over anything to be seen as a whole. Only asked where copying
+        that takes long: steps that work document by document make many files, and a model is a large one."""
         made = [file for tree in action.layers for file in await self.steps.cache.made(tree)]
+        many = any(step.for_each is not None for step in action.specification.steps)
+        if not many and all(file.entry.size_bytes < LARGE_BYTES for file in made):
+            return None
         links = any(file.entry.mode == "link" for file in made) or any(file.mode == LINK for file in files)
         # What the release names is looked at in a folder.
         named = named_files(action.specification.release)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from trimtab.adapters.artifacts import FileArtifacts, blobs, release_folder
 from trimtab.adapters.artifacts.blobs import Blobs, file_digest
+from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.core.model.release import Manifest, digest_of
-from trimtab.core.model.specification import ServiceSpec
+from trimtab.core.model.specification import ReleaseSpec, ServiceSpec
 from trimtab.testing.artifacts_contract import FILES, SPECIFICATION, cut, make_workspace, read_folder
 from trimtab.testing.memory_artifacts import MemoryArtifacts
 from trimtab.testing.memory_source import File
@@ -303,6 +304,21 @@ async def test_a_large_file_is_stored_once_and_read_once(tmp_path: Path, reads: 
     await FileArtifacts(tmp_path / "store").materialise(other.digest)
     await store.materialise(manifest.digest)
     assert large_ones(reads) == []
+
+
+async def test_a_large_file_that_a_step_made_is_not_copied(tmp_path: Path, reads: list[Path]) -> None:
+    workspace, empty = make_workspace(tmp_path / "w", MODEL), tmp_path / "empty"
+    empty.mkdir()
+    cache = FileStepCache(tmp_path / "cache", os.defpath)
+    made = await cache.made(await cache.put(workspace))
+    store = FileArtifacts(tmp_path / "store")
+    specification = replace(SPECIFICATION, release=ReleaseSpec({"code": ("app.py", "model.gguf")}))
+    root = await store.materialise((await store.cut(empty, [], specification, made)).digest)
+    [kept] = [file.at for file in made if file.entry.path == "model.gguf"]
+    assert (root / "model.gguf").samefile(kept)
+    assert not (root / "app.py").samefile(next(file.at for file in made if file.entry.path == "app.py"))
+    Path(kept).unlink()
+    assert read_folder(await store.materialise((await store.releases())[0])) == MODEL
 
 
 @pytest.mark.parametrize("name", ["blob", "link"])

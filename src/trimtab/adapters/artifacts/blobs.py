@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from trimtab.adapters.artifacts.seals import LARGE_BYTES, Seals
+from trimtab.adapters.artifacts.seals import Seals
 from trimtab.core.model.identity import Digest
 from trimtab.core.model.release import digest_of
 from trimtab.core.model.reproducible import FILE_TIME_S
+from trimtab.core.model.tree import LARGE_BYTES
 
 READ_ONLY = 0o444
 _CHUNK = 1024 * 1024
@@ -58,8 +59,9 @@ class Blobs:
             return self._keep(file)
 
     def put_known(self, digest: Digest, at: str) -> None:
-        """Keep a copy of a file that should have this digest. Raises `DamagedBlob` when it has another."""
-        if self.is_sound(digest):
+        """Keep a file that should have this digest, and that nobody changes: a large one under another name of it, of
+        others a copy. Raises `DamagedBlob` when it has another digest."""
+        if self.is_sound(digest) or self._adopt(digest, Path(at)):
             return
         try:
             found, _ = self.put_file(Path(at))
@@ -162,6 +164,28 @@ class Blobs:
     def _is_surely_new(self, size_bytes: int) -> bool:
         """A large file of a size that none here has: reading it only to look it up would cost as much as keeping it."""
         return self._seals is not None and size_bytes >= LARGE_BYTES and size_bytes not in self._seals.sizes()
+
+    def _adopt(self, digest: Digest, file: Path) -> bool:
+        """False: it is small, has another digest, or cannot have another name here."""
+        if self._seals is None or not file.exists() or file.stat().st_size < LARGE_BYTES:
+            return False
+        path = self.path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._seals.turn(digest):
+            new = draft_of(self._temporary / path.name)
+            try:
+                os.link(file, new)
+            except OSError:
+                return False
+            if file_digest(new) != digest:
+                new.unlink()
+                return False
+            with new.open("rb") as kept:
+                os.fsync(kept.fileno())  # whoever wrote it may not have needed that
+            new.chmod(READ_ONLY)
+            new.replace(path)
+            self._seals.seal(digest, path)
+        return True
 
     def _is_sealed(self, digest: Digest, seals: Seals) -> bool:
         """In the digest's turn."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from trimtab.adapters.artifacts.locking import locked
 from trimtab.core.model.identity import Digest
 
-LARGE_BYTES = 16 * 1024 * 1024
 _TICK_S = 0.005
 
 

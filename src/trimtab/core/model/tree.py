@@ -15,6 +15,8 @@ from trimtab.core.model.release import canonical_json
 Mode = Literal["644", "755", "link"]
 ALL_TRACKED = "."
 """The path that stands for every file that Git tracks."""
+LARGE_BYTES = 16 * 1024 * 1024
+"""From this size on a file is kept once, whatever is made of it, and not read more often than it must be."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
