@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.world import World
+from tests.e2e.world import World, wait_for
 
 RELEASE = """
 release:
@@ -68,3 +69,36 @@ def test_prompts_and_models_are_checked_released_and_compared(world: World) -> N
     assert "nothing changed" in said("diff", third or "")
     assert "code, model" in said("releases")
     assert "prompts/answer.txt  question, tone" in said("releases", third or "")
+
+
+def test_a_rollback_is_the_same_to_the_last_byte_and_builds_nothing(world: World) -> None:
+    """Even of a release whose folder was lost and whose steps would build something else by now."""
+    build = "pipeline: {build: {run: date +%s%N > built, outputs: built, cache: false}}"
+    world.plant(strategy="instant", pipeline=f"{build}\nrelease: {{parts: {{code: [., built]}}}}")
+    world.up()
+    first = world.ended(world.push(version=1)).release
+    assert first is not None
+    folder = world.home / "artifacts" / "releases" / first.removeprefix("sha256:")
+    before = contents(folder)
+    world.ended(world.push(version=2))
+    newest = world.ended(world.push(version=3)).release
+    world.live(newest)
+    # The instances of before have gone, or go with their files.
+    wait_for(lambda: not [each for each in world.processes() if each.cwd() == str(folder)], why="it is retired")
+    remove(folder)
+    world.client.rollback("shop", "production", first)
+    world.live(first)
+    assert contents(folder) == before
+    assert len(world.client.runs("shop")) == 3
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+
+def remove(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o755)
+    shutil.rmtree(folder)
