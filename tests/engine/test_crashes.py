@@ -114,7 +114,7 @@ class Delivery:
 
 def instances(world: World) -> set[str]:
     """The releases that have instances."""
-    return {instance.release for _, instance in world.runtime._instances.values() if instance.phase != "stopped"}
+    return {instance.release for _, instance in world.runtime.everywhere() if instance.phase != "stopped"}
 
 
 async def writes_of(folder: Path, case: Case, *, bad: bool) -> range:

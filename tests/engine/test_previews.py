@@ -76,7 +76,7 @@ class Previewing(World):
         return route.stable.arm if route else None
 
     def instances(self, environment: EnvironmentId) -> set[str | None]:
-        return {instance.release for place, instance in self.runtime._instances.values() if place == environment}
+        return {instance.release for place, instance in self.runtime.everywhere() if place == environment}
 
     def nothing_left(self, environment: EnvironmentId = VERSE) -> bool:
         here = self.place(environment) or self.instances(environment) or self.routed(environment)

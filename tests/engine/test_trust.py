@@ -142,7 +142,7 @@ async def test_what_a_key_signed_that_was_revoked_stays_live_and_does_not_come_b
     signature = await world.keys.sign(b"")
     world.keys.revoke(signature.keyid)
     await world.until(lambda: ready(world) == [second])
-    world.runtime._instances.clear()  # it dies
+    world.runtime.lose_all()  # it dies
     await world.until(lambda: ready(world) == [second])
     world.append(RollbackRequested(first, "Ada"), PRODUCTION.object_id)
     await world.until(lambda: world.ended(3))
@@ -152,7 +152,7 @@ async def test_what_a_key_signed_that_was_revoked_stays_live_and_does_not_come_b
 
 
 def ready(world: World) -> list[Digest]:
-    return [each.release for _, each in world.runtime._instances.values() if each.phase == "ready"]
+    return [each.release for _, each in world.runtime.everywhere() if each.phase == "ready"]
 
 
 async def test_another_installation_s_signature_does_not_count(world: World) -> None:

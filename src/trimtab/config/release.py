@@ -172,9 +172,27 @@ class Release(Settings):
         "config.toml",
     )
     flags: FilePath | None = setting(None, "A file with feature flags in flagd's format.", "flags.json")
+    hot: Annotated[list[str], Field(max_length=100), AfterValidator(_different)] = setting(
+        [],
+        "Parts of which a change needs no restart. Releases that differ in nothing else share their instances, and each"
+        " request says which of them it is for.",
+        ["prompts", "flags"],
+    )
+
+    @model_validator(mode="after")
+    def _knows_hot_parts(self) -> Self:
+        known = self._with_parts().parts
+        strange = next((name for name in self.hot if name not in known), None)
+        if strange is not None:
+            hint = f"its parts: {', '.join(sorted(known))}"
+            raise wrong("config-unknown-name", f"has `{strange}` in `hot`, which is no part of it", hint)
+        return self
 
     def compiled(self) -> ReleaseSpec:
         """With every file that is named by itself in one of the parts."""
+        return replace(self._with_parts(), hot=tuple(sorted(self.hot)))
+
+    def _with_parts(self) -> ReleaseSpec:
         release = ReleaseSpec(
             parts={name: tuple(paths) for name, paths in self.parts.items()},
             model=self.model.data() if self.model is not None else None,

@@ -24,7 +24,9 @@ from trimtab.core.model.actions import (
     StopGate,
 )
 from trimtab.core.model.facts import DesiredCommitted, Fact, GateStarted, ReleaseRetired
-from trimtab.core.model.identity import BASELINE, ArmId, EnvironmentId, arm, short
+from trimtab.core.model.identity import BASELINE, ArmId, Digest, EnvironmentId, arm, short
+from trimtab.core.model.program import program_of
+from trimtab.core.model.specification import Specification
 from trimtab.core.model.strategy import GateSpec
 from trimtab.core.model.traffic import Backend, Endpoint, Route
 from trimtab.engine.loop import Handler, Order, done
@@ -107,20 +109,34 @@ class Delivery:
             place = EnvironmentId(action.app, action.environment)
             await self.trusting.ensure(place, action.release, action.specification, action.since)
         root = await self.artifacts.materialise(action.release)
-        specification = action.specification
-        if action.guise == BASELINE:
-            # It must differ from the stable release in nothing but its age.
-            specification = (await self.artifacts.manifest(action.release)).specification
-        elif specification.release.prompts:
-            # Of each prompt the manifest knows the variables.
-            cut = (await self.artifacts.manifest(action.release)).specification
-            specification = replace(specification, release=cut.release)
+        specification, program = await self._program(action)
         environment, wanted = EnvironmentId(action.app, action.environment), arm(action.release, action.guise)
         async with self._turn(environment, wanted):
             await self.runtime.ensure(
-                environment, wanted, specification, root, action.replicas, action.env, fence=order.fence
+                environment,
+                wanted,
+                specification,
+                root,
+                action.replicas,
+                action.env,
+                program=program,
+                fence=order.fence,
             )
         return done(order)
+
+    async def _program(self, action: StartInstances) -> tuple[Specification, Digest]:
+        """What the instances are started by, and as which program: others may share it. What differs on purpose from
+        what runs already, in its age or its variables, shares nothing."""
+        said = action.specification
+        if action.guise != BASELINE and not said.release.prompts and not said.release.hot:
+            return said, ""
+        cut = await self.artifacts.manifest(action.release)
+        if action.guise == BASELINE:
+            # It must differ from the stable release in nothing but its age.
+            return cut.specification, ""
+        # Of each prompt the manifest knows the variables.
+        said = replace(said, release=cut.specification.release)
+        return said, "" if action.guise or action.env else program_of(cut, said)
 
     async def scale_down(self, order: Order) -> Fact:
         """Requests in flight end first; the route sends nothing new to these instances already."""

@@ -13,7 +13,7 @@ from trimtab.core.decide.rollout import RolloutState
 from trimtab.core.decide.run import RunState
 from trimtab.core.errors import TrimtabError, failure
 from trimtab.core.model.facts import FactOfNewerVersion, ReleaseCut, RolloutRequested, RunRequested
-from trimtab.core.model.identity import Digest, app_of
+from trimtab.core.model.identity import Digest, app_of, release_in
 from trimtab.engine.pruning import Pruner
 from trimtab.ports.artifacts import Artifacts
 from trimtab.ports.clock import Clock
@@ -23,6 +23,7 @@ from trimtab.ports.step_cache import StepCache
 from trimtab.ports.store import Store
 
 EVERY_S = 600.0
+_RUNS = ("starting", "running", "backing_off")
 CACHE_BYTES = 20 * 1024**3
 """How large the cache of steps may be."""
 
@@ -54,7 +55,7 @@ class Housekeeper:
         for app in await self.source.apps():
             await self._forget_old_steps(app)
             await self._forget_old_gates(app)
-        await self.artifacts.collect(self.keep())
+        await self.artifacts.collect(self.keep() | await self._in_use())
         await self.step_cache.trim(CACHE_BYTES, self._worked_on())
         gone = await Pruner(self.store, self.clock, self.retention).go()
         if gone:
@@ -70,6 +71,13 @@ class Housekeeper:
             [decode_state(AppState, row.state) for row in self.store.objects("app/") if row.state],
             self._recent(),
         )
+
+    async def _in_use(self) -> frozenset[Digest]:
+        """The releases in whose folders instances run. What several releases share may have been started from one
+        that is long gone from its environment."""
+        known = await self.processes.list("instance/")
+        folders = [instance.cwd for instance in known if instance.phase in _RUNS]
+        return frozenset(release for folder in folders if (release := release_in(folder)) is not None)
 
     def _worked_on(self) -> frozenset[Digest]:
         """The outputs that steps of runs which have not ended work on or add to, or may."""

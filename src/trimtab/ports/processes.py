@@ -78,6 +78,8 @@ class ProcessStatus:
     confined: bool = True
     """False: the kernel allowed no read-only view, file permissions are all that protects `read_only` folders."""
     problem: Problem | None = None
+    cwd: str = ""
+    """The folder that it was started in."""
 
 
 def refuse_short_secrets(spec: ProcessSpec) -> None:

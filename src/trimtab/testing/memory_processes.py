@@ -95,7 +95,8 @@ class MemoryProcesses:
             raise failure("process-name", f"{spec.name!r} cannot name a process.")
         refuse_short_secrets(spec)
         if spec.name not in self._processes:
-            status = ProcessStatus(spec.name, "running", pid=next(self._pids), started_at=self._clock.now())
+            pid, now = next(self._pids), self._clock.now()
+            status = ProcessStatus(spec.name, "running", pid=pid, started_at=now, cwd=spec.cwd)
             process = self._processes[spec.name] = _Process(spec, status, self._behaviour(spec))
             if spec.argv[0] in self.missing_commands:
                 text = f"The command {spec.argv[0]!r} was not found."
@@ -157,6 +158,7 @@ class MemoryProcesses:
             pid=next(self._pids),
             started_at=self._clock.now(),
             restarts=process.status.restarts + 1,
+            cwd=process.spec.cwd,
         )
         self._tell(process)
 

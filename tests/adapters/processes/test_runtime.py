@@ -13,16 +13,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.adapters.processes.bench import PYTHON, ProcessRuntimeBench, RealTime, specification
 from trimtab.adapters.processes import record
 from trimtab.adapters.processes.free_port import free_port
 from trimtab.core.errors import TrimtabError
-from trimtab.core.model.identity import short
+from trimtab.core.model.identity import release_in, short
 from trimtab.core.model.specification import ReleaseSpec, Specification
 from trimtab.core.model.traffic import Instance
-from trimtab.testing.runtime_contract import FIRST, OTHER_PLACE, PLACE, SECOND, phases_become
+from trimtab.testing.runtime_contract import FIRST, OTHER_PLACE, PLACE, PROGRAM, SECOND, phases_become
 
 
 @pytest.fixture
@@ -207,6 +208,96 @@ async def test_instances_lost_while_nobody_looked_come_back(bench: ProcessRuntim
     await until(bench, lambda instance: instance.phase == "ready" and instance.pid not in (before.pid, None))
     [after] = await bench.runtime.instances(PLACE, FIRST)
     assert after.endpoint == before.endpoint
+
+
+async def shared(bench: ProcessRuntimeBench, *releases: str) -> Instance:
+    """An instance that the releases share, each with files of its own; the last came last."""
+    for release in releases:
+        root = bench.home / "releases" / release.removeprefix("sha256:")
+        if not root.exists():
+            shutil.copytree(bench.root, root)
+        await bench.answer(PLACE, release, well=True)
+        await bench.runtime.ensure(PLACE, release, bench.specification, root, 1, program=PROGRAM)
+        await phases_become(bench, "ready", release)
+    return (await bench.runtime.instances(PLACE, releases[0]))[0]
+
+
+def variables_of(instance: Instance) -> dict[str, str]:
+    assert instance.pid is not None
+    return psutil.Process(instance.pid).environ()
+
+
+async def test_what_several_share_is_started_again_as_the_newest_of_them(bench: ProcessRuntimeBench) -> None:
+    before = await shared(bench, FIRST, SECOND)
+    assert variables_of(before)["TRIMTAB_RELEASE"] == FIRST
+    assert variables_of(before)["TRIMTAB_RELEASES"] == str(bench.home / "releases")
+    state = record.read_fields(str(bench.processes.log_path(before.log).parent / record.STATE))
+    os.kill(int(dict(state or [])["supervisor"]), signal.SIGKILL)
+    after = await until(bench, lambda instance: instance.phase == "ready" and instance.pid not in (before.pid, None))
+    assert after.endpoint == before.endpoint
+    assert variables_of(after)["TRIMTAB_RELEASE"] == SECOND
+    [second] = await bench.runtime.instances(PLACE, SECOND)
+    assert (second.pid, second.endpoint, second.phase) == (after.pid, after.endpoint, "ready")
+    status = await bench.processes.status(after.log)
+    assert status is not None
+    assert release_in(status.cwd) == SECOND
+    await bench.runtime.stop(PLACE, SECOND)
+    state = record.read_fields(str(bench.processes.log_path(before.log).parent / record.STATE))
+    os.kill(int(dict(state or [])["supervisor"]), signal.SIGKILL)
+    last = await until(bench, lambda instance: instance.phase == "ready" and instance.pid not in (after.pid, None))
+    assert variables_of(last)["TRIMTAB_RELEASE"] == FIRST, "who has left is not the newest any more"
+
+
+async def test_an_instance_changes_no_release_that_it_serves(bench: ProcessRuntimeBench) -> None:
+    status_line = "touch $TRIMTAB_RELEASES/*/mine; touch $TRIMTAB_STATE_DIR/mine; exec sleep 60"
+    bench.specification = specification(status_line, health_path=None)
+    roots = [bench.home / "releases" / release.removeprefix("sha256:") for release in (FIRST, SECOND)]
+    for root in roots:
+        shutil.copytree(bench.root, root)
+    await bench.runtime.ensure(PLACE, FIRST, bench.specification, roots[0], 1, program=PROGRAM)
+    [instance] = await bench.runtime.instances(PLACE)
+    status = await bench.processes.status(instance.log)
+    assert status is not None
+    if not status.confined:
+        pytest.skip("this kernel allows no mount namespace here")
+    state = bench.home / "runtime" / "state" / "shop" / "production"
+    await until(bench, lambda _: (state / "mine").exists())
+    assert not any((root / "mine").exists() for root in roots)
+
+
+async def test_a_controller_that_died_while_stopping_what_was_shared_ends_it(bench: ProcessRuntimeBench) -> None:
+    instance = await shared(bench, FIRST, SECOND)
+    await bench.runtime.stop(PLACE, FIRST)
+    await bench.leave()
+    book = next((bench.home / "runtime" / "instances").rglob("*.json"))
+    book.write_text(json.dumps({**json.loads(book.read_text()), "stopped_at": time.time()}))
+    await bench.reopen()
+    await bench.runtime.stop(PLACE, SECOND)
+    status = await bench.processes.status(instance.log)
+    assert status is not None
+    assert status.phase == "exited", "though it is named after the other"
+
+
+async def test_records_are_those_that_older_versions_write_and_read(bench: ProcessRuntimeBench) -> None:
+    before = await ready(bench)
+    book = next((bench.home / "runtime" / "instances").rglob("*.json"))
+    assert {"program", "uses", "name"}.isdisjoint(json.loads(book.read_text()))
+    await bench.reopen()
+    [after] = await bench.runtime.instances(PLACE)
+    assert (after.id, after.pid) == (before.id, before.pid)
+
+
+async def test_who_comes_to_what_is_just_ending_gets_another(bench: ProcessRuntimeBench) -> None:
+    before = await shared(bench, FIRST)
+    root = bench.home / "releases" / SECOND.removeprefix("sha256:")
+    shutil.copytree(bench.root, root)
+    await bench.answer(PLACE, SECOND, well=True)
+    ends = asyncio.create_task(bench.runtime.stop(PLACE, FIRST))
+    await asyncio.gather(*(shared(bench, release) for release in (SECOND, FIRST)), ends)
+    found = [(await phases_become(bench, "ready", release))[0] for release in (FIRST, SECOND)]
+    assert found[0].pid == found[1].pid
+    assert psutil.pid_exists(found[0].pid or 0)
+    assert not psutil.pid_exists(before.pid or 0) or before.pid == found[0].pid
 
 
 async def test_a_home_that_was_deleted_is_made_again(bench: ProcessRuntimeBench) -> None:

@@ -1,9 +1,10 @@
-"""Watching over the instances of one arm: ask whether they are ready, start again those that are gone."""
+"""Watching over the instances of one arm, or of several that share them: ask whether they are ready, start again
+those that are gone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from trimtab.adapters.processes.output import last_line_of
 from trimtab.adapters.processes.probe import probe
 from trimtab.adapters.processes.readiness import Check, Sight, judge
 from trimtab.core.errors import TrimtabError
-from trimtab.core.model.identity import EnvironmentId
+from trimtab.core.model.identity import ArmId, EnvironmentId
 from trimtab.core.model.traffic import Endpoint, Instance
 from trimtab.ports.clock import Clock
 from trimtab.ports.processes import Processes, ProcessStatus
@@ -49,6 +50,8 @@ class InstanceWatch:
     async def start_missing(self) -> None:
         """Start every instance that does not run. Raises `TrimtabError` when one cannot be started at all."""
         for number in self._numbers():
+            if number not in self._numbers():
+                break  # another arm that needed so many has left meanwhile
             status = await self._start(number)
             if status.phase == "exited" and status.problem is not None:
                 raise TrimtabError(status.problem)
@@ -70,9 +73,11 @@ class InstanceWatch:
         """Something happened to an instance: look at all of them now."""
         self._woken.set()
 
-    def look(self, statuses: Mapping[str, ProcessStatus]) -> tuple[Instance, ...]:
-        """The instances as last seen, with readings of their processes taken now."""
-        return tuple(self._instance(number, statuses.get(self._name(number))) for number in self._numbers())
+    def look(self, statuses: Mapping[str, ProcessStatus]) -> Iterator[Instance]:
+        """The instances as last seen, with readings of their processes taken now: for each arm those that it uses."""
+        for arm, replicas in self.instances.used_by.items():
+            for number in self._numbers()[:replicas]:
+                yield self._instance(arm, number, statuses.get(self._name(number)))
 
     async def check(self) -> None:
         """Look at every instance."""
@@ -141,11 +146,11 @@ class InstanceWatch:
                 status = await self._processes.start(spec)
         return status
 
-    def _instance(self, number: int, status: ProcessStatus | None) -> Instance:
+    def _instance(self, arm: ArmId, number: int, status: ProcessStatus | None) -> Instance:
         sight = self._of(number).sight
         return Instance(
-            id=self._name(number),
-            release=self.instances.arm,
+            id=self.instances.process_of(arm, number),
+            release=arm,
             endpoint=self._endpoint(number),
             phase=sight.phase,
             started_at=status.started_at if status else 0.0,

@@ -34,6 +34,7 @@ def status_of(name: str, state: Mapping[str, str], spec: Mapping[str, str], usag
         rss_bytes=usage.rss_bytes,
         confined=state.get("confined", "1") == "1",
         problem=_problem(name, phase, state, spec),
+        cwd=spec.get("cwd", ""),
     )
 
 

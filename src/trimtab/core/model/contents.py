@@ -86,10 +86,14 @@ def settings_of(manifest: Manifest) -> Mapping[str, Digest]:
     and all else that `trimtab.yaml` says."""
     release = manifest.specification.release
     rest = replace(release, model=None, config=None, prompts={})
+    whole = asdict(replace(manifest.specification, release=rest))
+    if not rest.hot:
+        # It came later: who does not say it says what was said before.
+        del whole["release"]["hot"]
     settings: dict[str, object] = {
         "model": dict(release.model) if release.model is not None else None,
         "config": dict(release.config) if release.config is not None else None,
-        "trimtab.yaml": asdict(replace(manifest.specification, release=rest)),
+        "trimtab.yaml": whole,
     }
     return {name: digest_of(canonical_json(value)) for name, value in settings.items() if value is not None}
 

@@ -30,6 +30,12 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def release_in(folder: str) -> Digest | None:
+    """The release whose files are in the folder: it is named by the hex digits of the release's digest."""
+    digest = f"sha256:{folder.rstrip('/').rpartition('/')[2]}"
+    return digest if is_digest(digest) else None
+
+
 def short(digest: ArmId) -> str:
     """The first 12 hex digits, with the guise of an arm: what people see and type."""
     release, at, guise = digest.partition("@")

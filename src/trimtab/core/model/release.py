@@ -70,7 +70,7 @@ class Manifest:
         del fields["read_as"]
         specification = fields["specification"]
         _leave_out(fields, prompts={}, model_files={})
-        _leave_out(specification["release"], prompts={}, config=None, config_file="", flags="")
+        _leave_out(specification["release"], prompts={}, config=None, config_file="", flags="", hot=())
         for step in specification["steps"]:
             _leave_out(step, for_each=None)
         for place in specification["environments"]:

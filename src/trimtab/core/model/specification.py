@@ -66,6 +66,8 @@ class ReleaseSpec:
     """...or the file that has them."""
     flags: str = ""
     """A file of flagd's format."""
+    hot: tuple[str, ...] = ()
+    """Parts of which a change needs no restart: see `core.model.program`."""
 
     @property
     def model_files(self) -> tuple[str, ...]:

@@ -168,7 +168,8 @@ class TrueRuntime(MemoryRuntime):
         self.witness = witness
         self.never_ready: set[Digest] = set()
         self.hanging: set[Digest] = set()
-        self._sick: dict[str, float] = {}
+        self._sick: dict[int | None, float] = {}
+        """By process: it may be that of several arms."""
 
     async def stop(self, environment: EnvironmentId, arm: ArmId, keep: int = 0, *, fence: int = 0) -> None:
         there = self.of(environment, arm)[keep:]
@@ -187,36 +188,32 @@ class TrueRuntime(MemoryRuntime):
         replicas: int,
         env: Mapping[str, str] = NO_VARIABLES,
         *,
+        program: Digest = "",
         fence: int = 0,
     ) -> None:
-        await super().ensure(environment, arm, specification, root, replicas, env, fence=fence)
+        await super().ensure(environment, arm, specification, root, replicas, env, program=program, fence=fence)
         self.witness.ran("start", environment, fence)
 
     def of(self, environment: EnvironmentId, arm: ArmId | None = None) -> list[Instance]:
         self._let_time_pass()
-        return [i for place, i in self._instances.values() if place == environment and arm in (None, i.release)]
+        return self._seen(environment, arm)
 
     def is_ready(self, environment: EnvironmentId, arm: ArmId) -> bool:
         return any(instance.phase == "ready" for instance in self.of(environment, arm))
 
     def fall(self, instance: Instance, for_s: float) -> None:
         """The instance dies and is started again by its supervisor."""
-        place, _ = self._instances[instance.id]
-        self._instances[instance.id] = (place, replace(instance, phase="backing_off"))
-        self._sick[instance.id] = self._clock.now() + for_s
+        self._change(lambda other: other.pid == instance.pid, "backing_off")
+        self._sick[instance.pid] = self._clock.now() + for_s
 
     def _let_time_pass(self) -> None:
-        for key, until in list(self._sick.items()):
+        for pid, until in list(self._sick.items()):
             if self._clock.now() >= until:
-                del self._sick[key]
-                if key in self._instances:
-                    place, instance = self._instances[key]
-                    self._instances[key] = (place, replace(instance, phase="ready"))
+                del self._sick[pid]
+                self._change(lambda other, pid=pid: other.pid == pid, "ready")  # type: ignore[misc]
         super()._let_time_pass()
-        for key, (place, instance) in self._instances.items():
-            if instance.phase == "ready" and instance.release in self.never_ready | self.hanging:
-                phase = "failed" if instance.release in self.never_ready else "unhealthy"
-                self._instances[key] = (place, replace(instance, phase=phase))
+        self._change(lambda other: other.phase == "ready" and other.release in self.never_ready, "failed")
+        self._change(lambda other: other.phase == "ready" and other.release in self.hanging, "unhealthy")
 
 
 class TrueStateRepository(MemoryStateRepository):
