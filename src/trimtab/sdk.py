@@ -1,5 +1,9 @@
 """What an application that Trimtab runs reads of its release: prompts, model, configuration, flags.
 
+Where `release.hot` names parts, one process serves several releases, and each request says in its header
+`x-trimtab-release` which one it is for: give `headers` wherever something is read for a request. Without them, or where
+the header names no release that is here, everything is read of the release that the process was started as.
+
 This file needs nothing but the standard library (and Jinja2, once a prompt is rendered), and nothing of Trimtab: where
 Trimtab is not installed beside the application, copy it.
 """
@@ -9,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -24,6 +29,12 @@ class SdkError(Exception):
     """Why something cannot be read, and what to do about it."""
 
 
+class Headers(Protocol):
+    """The headers of a request, or WSGI's environ: whatever a web framework has, or a plain `dict`."""
+
+    def get(self, key: str, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt of the release. `file` is absolute; `text` is the template as it stands in it."""
@@ -31,16 +42,17 @@ class Prompt:
     name: str
     file: Path
     variables: tuple[str, ...]
+    _of: _Files | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
-        return _text(self.file)
+        return (self._of or _FRESH).text(self.file)
 
     @property
     def version(self) -> str:
         """What `trimtab releases RELEASE` calls its version: good for traces, since it changes only when this prompt
         does."""
-        content = "sha256:" + hashlib.sha256(_bytes(self.file)).hexdigest()
+        content = "sha256:" + hashlib.sha256((self._of or _FRESH).content(self.file)).hexdigest()
         return "sha256:" + hashlib.sha256(_canonical([content, sorted(self.variables)])).hexdigest()
 
     def render(self, **values: Any) -> str:
@@ -51,31 +63,40 @@ class Prompt:
             wrong += [f"has no {_listed(strange)}"] if strange else []
             known = f"its variables: {_listed(self.variables)}" if self.variables else "it has no variables"
             raise SdkError(f"the prompt `{self.name}` {' and '.join(wrong)}; {known}")
+        templates = self._of.templates if self._of else _shared(os.environ.get("TRIMTAB_PROMPTS", ""))
         try:
-            return _shared(os.environ.get("TRIMTAB_PROMPTS", "")).get_template(self.name).render(values)
+            return templates.get_template(self.name).render(values)
         except (SdkError, ImportError):
             raise
         except Exception as error:
             raise SdkError(f"the prompt `{self.name}` cannot be rendered: {type(error).__name__}: {error}") from error
 
 
-def release() -> str:
-    """The digest of the release that this instance runs (`sha256:...`)."""
-    return _variable("TRIMTAB_RELEASE")
+def release(headers: Headers | None = None) -> str:
+    """The digest of the release that the request is for, or that this instance was started as (`sha256:...`)."""
+    files = _meant(headers)
+    return f"sha256:{files.folder.name}" if files else _variable("TRIMTAB_RELEASE")
 
 
-def prompts() -> dict[str, Prompt]:
+def folder(headers: Headers | None = None) -> Path:
+    """The folder with the release's files: where `release.hot` names a part, also those of the request's release."""
+    files = _meant(headers)
+    if files is None:
+        _variable("TRIMTAB_RELEASES", "release.hot")
+        raise SdkError("TRIMTAB_RELEASES has no folder of this instance's own release")
+    return files.folder
+
+
+def prompts(headers: Headers | None = None) -> dict[str, Prompt]:
     """All prompts of the release, by name."""
-    said = _json("TRIMTAB_PROMPTS", "release.prompts")
-    try:
-        return {name: Prompt(name, Path(one["file"]), tuple(one["variables"])) for name, one in said.items()}
-    except (TypeError, KeyError):
-        raise SdkError("TRIMTAB_PROMPTS must have a `file` and `variables` for each prompt") from None
+    files = _meant(headers)
+    return dict(files.prompts) if files else _prompts(None)
 
 
-def prompt(name: str) -> Prompt:
+def prompt(name: str, headers: Headers | None = None) -> Prompt:
     """The prompt that `release.prompts` calls so."""
-    known = prompts()
+    files = _meant(headers)
+    known = files.prompts if files else _prompts(None)
     if name not in known:
         raise SdkError(f"the release has no prompt `{name}`; it has {_listed(known)}")
     return known[name]
@@ -86,18 +107,115 @@ def model() -> dict[str, Any]:
     return _json("TRIMTAB_MODEL", "release.model")
 
 
-def config() -> dict[str, Any]:
+def config(headers: Headers | None = None) -> dict[str, Any]:
     """What `release.config` says, or the file that it names: JSON or TOML; YAML where PyYAML is installed."""
     said = _variable("TRIMTAB_CONFIG", "release.config")
     if said.startswith("{"):
         return _parsed(json.loads, said, "TRIMTAB_CONFIG")
-    return _parsed(_reader(Path(said)), _text(Path(said)), said)
+    return _of_file(Path(said), headers, _reader(Path(said)))
 
 
-def flags() -> dict[str, Any]:
+def flags(headers: Headers | None = None) -> dict[str, Any]:
     """The file that `release.flags` names, parsed."""
-    file = _variable("TRIMTAB_FLAGS", "release.flags")
-    return _parsed(json.loads, _text(Path(file)), file)
+    return _of_file(Path(_variable("TRIMTAB_FLAGS", "release.flags")), headers, json.loads)
+
+
+# --- the release that a request is for ---
+
+RELEASE_HEADER = "x-trimtab-release"
+_KNOWN_RELEASES = 8
+"""Of how many releases files and compiled templates are kept in memory: a rollout has two or three at a time."""
+_RELEASE = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+
+
+class _Files:
+    """The files of one release as they were first read: a release does not change."""
+
+    def __init__(self, folder: Path, own: Path) -> None:
+        """`own`: the folder of the release that this process was started as, in which its variables name files."""
+        self.folder, self._own = folder, own
+        self._read: dict[Path, bytes] = {}
+
+    def at(self, file: Path) -> Path:
+        """Where a file of the own release is in this one."""
+        return self.folder / file.relative_to(self._own) if file.is_relative_to(self._own) else file
+
+    def content(self, file: Path) -> bytes:
+        if file not in self._read:
+            self._read[file] = _bytes(file)
+        return self._read[file]
+
+    def text(self, file: Path) -> str:
+        return _decoded(self.content(file), file)
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        return _prompts(self)
+
+    @cached_property
+    def templates(self) -> SandboxedEnvironment:
+        def source(name: str) -> Source:
+            known = self.prompts.get(name)
+            return None if known is None else (known.text, None, lambda: True)
+
+        return environment(source)
+
+
+class _Fresh(_Files):
+    """Files that may change: they are read each time."""
+
+    def content(self, file: Path) -> bytes:
+        return _bytes(file)
+
+
+_FRESH = _Fresh(Path("/"), Path("/"))
+
+
+def _meant(headers: Headers | None) -> _Files | None:
+    """The files of the release that the request is for; None: this process serves no release but its own."""
+    releases, own = os.environ.get("TRIMTAB_RELEASES", ""), _RELEASE.fullmatch(os.environ.get("TRIMTAB_RELEASE", ""))
+    if not releases or own is None:
+        return None
+    asked = _RELEASE.fullmatch(_asked(headers))
+    said = os.environ.get("TRIMTAB_PROMPTS", "")
+    for name in ([asked[1]] if asked else []) + [own[1]]:
+        try:
+            return _files(releases, name, own[1], said)
+        except LookupError:
+            continue  # no such release here
+    return None
+
+
+def _asked(headers: Headers | None) -> str:
+    if headers is None:
+        return ""
+    names = (RELEASE_HEADER, "X-Trimtab-Release", "HTTP_X_TRIMTAB_RELEASE")
+    said = next((value for name in names if (value := headers.get(name))), "")
+    return said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)
+
+
+@lru_cache(maxsize=_KNOWN_RELEASES)
+def _files(releases: str, name: str, own: str, _said: str) -> _Files:
+    """Raises LookupError, which is not kept: what is not there yet may be there for the next request."""
+    folder = Path(releases, name)
+    if not folder.is_dir():
+        raise LookupError(name)
+    return _Files(folder, Path(releases, own))
+
+
+def _of_file(file: Path, headers: Headers | None, parse: Callable[[str], Any]) -> dict[str, Any]:
+    files = _meant(headers) or _FRESH
+    file = files.at(file)
+    return _parsed(parse, files.text(file), str(file))
+
+
+def _prompts(files: _Files | None) -> dict[str, Prompt]:
+    said = _json("TRIMTAB_PROMPTS", "release.prompts")
+    at = files.at if files is not None else lambda file: file
+    try:
+        return {name: Prompt(name, at(Path(o["file"])), tuple(o["variables"]), files) for name, o in said.items()}
+    except (TypeError, KeyError):
+        raise SdkError("TRIMTAB_PROMPTS must have a `file` and `variables` for each prompt") from None
 
 
 # --- templates ---
@@ -154,7 +272,7 @@ def _shared(_: str) -> SandboxedEnvironment:
 
 
 def _source(name: str) -> Source:
-    known = prompts()
+    known = _prompts(None)
     if name not in known:
         return None
     file, state = known[name].file, _state(known[name].file)
@@ -215,8 +333,12 @@ def _reader(file: Path) -> Callable[[str], Any]:
 
 
 def _text(file: Path) -> str:
+    return _decoded(_bytes(file), file)
+
+
+def _decoded(content: bytes, file: Path) -> str:
     try:
-        return _bytes(file).decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise SdkError(f"{file} is not UTF-8") from error
 

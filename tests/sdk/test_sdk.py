@@ -28,7 +28,7 @@ TEMPLATE = "  Question: {{ question }}\n\n{% include 'tone' %}\n"
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A release's folder, and the environment that an instance of it has."""
-    for variable in ("RELEASE", "PROMPTS", "MODEL", "CONFIG", "FLAGS"):
+    for variable in ("RELEASE", "RELEASES", "PROMPTS", "MODEL", "CONFIG", "FLAGS"):
         monkeypatch.delenv(f"TRIMTAB_{variable}", raising=False)
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "answer.txt").write_text(TEMPLATE)

@@ -212,12 +212,13 @@ async def test_instances_lost_while_nobody_looked_come_back(bench: ProcessRuntim
 
 async def shared(bench: ProcessRuntimeBench, *releases: str) -> Instance:
     """An instance that the releases share, each with files of its own; the last came last."""
+    wanted = replace(bench.specification, release=ReleaseSpec(hot=("code",)))
     for release in releases:
         root = bench.home / "releases" / release.removeprefix("sha256:")
         if not root.exists():
             shutil.copytree(bench.root, root)
         await bench.answer(PLACE, release, well=True)
-        await bench.runtime.ensure(PLACE, release, bench.specification, root, 1, program=PROGRAM)
+        await bench.runtime.ensure(PLACE, release, wanted, root, 1, program=PROGRAM)
         await phases_become(bench, "ready", release)
     return (await bench.runtime.instances(PLACE, releases[0]))[0]
 
@@ -250,11 +251,11 @@ async def test_what_several_share_is_started_again_as_the_newest_of_them(bench: 
 
 async def test_an_instance_changes_no_release_that_it_serves(bench: ProcessRuntimeBench) -> None:
     status_line = "touch $TRIMTAB_RELEASES/*/mine; touch $TRIMTAB_STATE_DIR/mine; exec sleep 60"
-    bench.specification = specification(status_line, health_path=None)
+    wanted = replace(specification(status_line, health_path=None), release=ReleaseSpec(hot=("code",)))
     roots = [bench.home / "releases" / release.removeprefix("sha256:") for release in (FIRST, SECOND)]
     for root in roots:
         shutil.copytree(bench.root, root)
-    await bench.runtime.ensure(PLACE, FIRST, bench.specification, roots[0], 1, program=PROGRAM)
+    await bench.runtime.ensure(PLACE, FIRST, wanted, roots[0], 1, program=PROGRAM)
     [instance] = await bench.runtime.instances(PLACE)
     status = await bench.processes.status(instance.log)
     assert status is not None

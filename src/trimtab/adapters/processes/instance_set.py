@@ -152,7 +152,7 @@ def plan(
         "TRIMTAB_STATE_DIR": str(state_folder),
     }
     env |= _variables_of(specification.release, root)
-    if program and root.name == release_of(arm).removeprefix("sha256:"):
+    if specification.release.hot and root.name == release_of(arm).removeprefix("sha256:"):
         env[RELEASES] = str(root.parent)
     return InstanceSet(
         app=environment.app,
