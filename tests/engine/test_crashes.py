@@ -15,6 +15,7 @@ from trimtab.core.model.identity import rollout_object
 CONFIGURATION = """
 app: shop
 pipeline: {{test: pytest}}
+release: {release}
 service: {{command: serve}}
 environments:
   production:
@@ -27,12 +28,21 @@ SEGMENTS = "segments: {beta: {header: X-Beta, equals: '1'}}"
 
 @dataclass(frozen=True)
 class Case:
-    """A strategy. `highest_pct`: what a candidate may ever get. `harmless`: nothing looks at it before it has all."""
+    """A strategy. `highest_pct`: what a candidate may ever get. `harmless`: nothing looks at it before it has all.
+    `hot`: the second release needs no other instance than the first."""
 
     strategy: str
     more: str = ""
     highest_pct: float = 100.0
     harmless: bool = False
+    hot: bool = False
+
+    @property
+    def configuration(self) -> str:
+        release = (
+            "{parts: {code: [trimtab.yaml], words: [version.txt]}, hot: [words]}" if self.hot else "{parts: ['.']}"
+        )
+        return CONFIGURATION.format(release=release, strategy=self.strategy, more=self.more)
 
 
 CASES = {
@@ -57,6 +67,13 @@ CASES = {
     "shadow": Case("{shadow: {for: 500ms, ramp: 1s, scale_down_delay: 0s}}"),
     "ab": Case("{ab: {match: beta, weight: 50%, for: 500ms, requests: 30, scale_down_delay: 0s}}", SEGMENTS),
     "instant": Case("instant", harmless=True),
+    "hot": Case(
+        "{canary: {scale_down_delay: 0s, steps: [{weight: 20%, hold: 1s, requests: 10, scale: 1}, {weight: 50%}]}}",
+        "replicas: 2",
+        highest_pct=50.0,
+        hot=True,
+    ),
+    "hot, instant": Case("instant", harmless=True, hot=True),
 }
 
 
@@ -70,7 +87,7 @@ class Delivery:
 
     async def go(self, crash_at: int | None = None, *, after: bool = False) -> None:
         world = self.world
-        configuration = CONFIGURATION.format(strategy=self.case.strategy, more=self.case.more)
+        configuration = self.case.configuration
         world.register()
         world.start(crash_at, after=after)
         world.push("first", configuration)
@@ -107,6 +124,8 @@ class Delivery:
         assert world.commits() == (["Promote", "Promote", "Roll"] if fails else ["Promote", "Promote"])
         assert world.highest_share_pct <= self.case.highest_pct
         assert instances(world) == {place.live}
+        if self.case.hot:
+            assert {instance.pid for _, instance in world.runtime.everywhere()} <= {1001, 1002}, "no other was started"
         kinds = [recorded.kind for recorded in world.facts()]
         assert kinds.count("RunFinished") == 4  # two runs, each told to its application too
         assert kinds.count("RolloutEnded") == 4

@@ -272,6 +272,19 @@ def _(patch: Patch) -> None:
     _retire_at_once(patch)
 
 
+@mutation("what one of two arms stops is gone for the other, too")
+def _(patch: Patch) -> None:
+    stop = MemoryRuntime.stop
+
+    async def rough(self: Any, environment: Any, arm: Any, keep: int = 0, *, fence: int = 0) -> None:
+        shared = [each for each in self._sets if each.environment == environment and arm in each.uses]
+        await stop(self, environment, arm, keep, fence=fence)
+        if keep == 0:
+            self._sets = [each for each in self._sets if each not in shared]
+
+    patch.setattr(MemoryRuntime, "stop", rough)
+
+
 @mutation("the scale-down delay is skipped")
 def _(patch: Patch) -> None:
     patch.setattr(environment.Work, "scale_down_delay_s", 0.0)

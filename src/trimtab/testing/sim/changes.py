@@ -13,6 +13,7 @@ from trimtab.core.model.specification import (
     ErrorsSpec,
     GroupSpec,
     NewerPolicy,
+    ReleaseSpec,
     ServiceSpec,
     Specification,
     StepSpec,
@@ -139,7 +140,9 @@ def push(rng: Random, app: str, number: int, nature: Nature, group: tuple[str, .
     test = StepSpec("test", "exit 1" if nature == "tests fail" else "pytest")
     service = ServiceSpec("serve", replicas=2 if word == "rolling" else 1, drain_timeout_s=2.0)
     named = f"{app} {number}: {word}, {nature}"
-    return Push(app, named, nature, Specification(app, service, (*before, production), (test,), on_newer_change=policy))
+    release = ReleaseSpec(hot=("code",) if nature in ("good", "bad", "bad later") else ())
+    places = (*before, production)
+    return Push(app, named, nature, Specification(app, service, places, (test,), release, on_newer_change=policy))
 
 
 def first(rng: Random, app: str, *, staging: bool) -> Push:

@@ -44,6 +44,8 @@ class Scenario:
     """Whether a replica has another name in each of its lives."""
     led: bool
     """Whether one of the replicas at a time leads the data plane, or each environment has a holder of its own."""
+    shares: bool
+    """Whether releases of a nature that shows only when they serve use each other's instances."""
     requests_per_s: int
     events: tuple[Event, ...]
     """In order. The last of them is when faults cease."""
@@ -79,6 +81,7 @@ def scenario(seed: int) -> Scenario:
         dozes_before=dozes_before,
         renames=rng.random() < 0.5,
         led=rng.random() < 0.5,
+        shares=Random(f"shares {seed}").random() < 0.4,
         requests_per_s=rng.choice([60, 120, 240]),
         events=tuple(sorted(events, key=lambda event: event.at)),
         chaos_ends=ends,

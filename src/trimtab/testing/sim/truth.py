@@ -29,6 +29,8 @@ from trimtab.testing.memory_state_repository import KEY_TRAILER, MemoryStateRepo
 from trimtab.testing.memory_store import MemoryStore
 from trimtab.testing.memory_traffic import MemoryTraffic
 
+_ANY = "sha256:" + "a" * 64
+
 
 class Witness(Protocol):
     """Who is told of everything that truly happens."""
@@ -161,13 +163,15 @@ class TrueGateway(MemoryTraffic):
 
 
 class TrueRuntime(MemoryRuntime):
-    """`never_ready`: releases whose instances do not start; `hanging`: those that start for ever."""
+    """`never_ready`: releases whose instances do not start; `hanging`: those that start for ever. `shares`: all that
+    may be shared is one program, so that arms share instances whatever their strategies are."""
 
     def __init__(self, clock: Clock, witness: Witness) -> None:
         super().__init__(clock, ready_after_s=0.3)
         self.witness = witness
         self.never_ready: set[Digest] = set()
         self.hanging: set[Digest] = set()
+        self.shares = False
         self._sick: dict[int | None, float] = {}
         """By process: it may be that of several arms."""
 
@@ -191,6 +195,7 @@ class TrueRuntime(MemoryRuntime):
         program: Digest = "",
         fence: int = 0,
     ) -> None:
+        program = _ANY if program and self.shares else ""
         await super().ensure(environment, arm, specification, root, replicas, env, program=program, fence=fence)
         self.witness.ran("start", environment, fence)
 

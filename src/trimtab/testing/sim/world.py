@@ -134,6 +134,7 @@ class World:
         self.sight.certain_clocks = plan.certain_clocks
         self.store = self.sight.store = TrueStore(self.sight)
         self.runtime = self.sight.runtime = TrueRuntime(self.clock, self.sight)
+        self.runtime.shares = plan.shares
         self.gateway = self.sight.gateway = TrueGateway(self.clock, self.sight, self.runtime)
         self.state_repository = self.sight.state_repository = TrueStateRepository(self.sight)
         self.processes = self.sight.processes = TrueProcesses(self.clock, folder / "logs")
