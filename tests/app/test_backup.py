@@ -12,6 +12,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,18 @@ from trimtab.adapters.artifacts import FileArtifacts
 from trimtab.adapters.forges import FileForgeSecrets
 from trimtab.adapters.git import GitSource, GitStateRepository
 from trimtab.adapters.processes import record
-from trimtab.adapters.processes.instance_set import InstanceBook
+from trimtab.adapters.processes.instance_set import InstanceBook, Use, plan
 from trimtab.adapters.signing import FileKeys
 from trimtab.adapters.store_sql import inspection
 from trimtab.adapters.store_sql.opening import open_store
 from trimtab.adapters.store_sql.store import SqliteStore
 from trimtab.app.backup import backup, contents, restore
 from trimtab.app.backup.archive import HEAD, LIST
+from trimtab.app.backup.contents import move_book
 from trimtab.app.doctor import examine
 from trimtab.core.errors import TrimtabError
 from trimtab.core.model import facts as f
+from trimtab.core.model.specification import PromptSpec, ReleaseSpec, ServiceSpec, Specification
 
 PATHS = ("token", "trimtab.db", f"git/{APP}.bundle", "git/empty.bundle", "git/state.bundle")
 
@@ -129,6 +132,30 @@ def test_what_is_put_back_is_what_was_there(home: Home, file: Path, tmp_path: Pa
     assert step["phase"] == "lost"
     assert not step.keys() & {"pid", "supervisor", "boot"}, "the first installation's processes are never signalled"
     assert (again / "workspaces" / APP / "1" / "serve.py").exists()
+
+
+def test_the_book_of_what_several_releases_share_is_moved_whole(tmp_path: Path) -> None:
+    first, second = ("sha256:" + digit * 64 for digit in "12")
+    before = tmp_path / "before"
+    release = ReleaseSpec(prompts={"answer": PromptSpec("answer.txt", ())}, hot=("prompts",))
+    said = Specification(APP, ServiceSpec("serve"), (), release=release)
+    roots = [before / "artifacts" / "releases" / name.removeprefix("sha256:") for name in (first, second)]
+    state = before / "instances" / "state" / APP / "production"
+    old, new = (
+        plan(PRODUCTION, name, said, root, state, {}, "sha256:" + "a" * 64)
+        for name, root in zip((first, second), roots, strict=True)
+    )
+    shared = replace(old, ports=(29_999,)).with_use(Use(first, 1, old.root, old.env))
+    shared = shared.with_use(Use(second, 1, new.root, new.env))
+    book = InstanceBook(tmp_path / "instances" / "instances")
+    book.write(shared)
+    assert move_book(tmp_path, str(before), "/after") == (first, second)
+    [moved] = book.read()
+    assert str(before) not in repr(moved)
+    assert [use.root for use in moved.uses] == [str(root).replace(str(before), "/after") for root in roots]
+    spec = moved.process_spec(1)
+    assert spec.env["TRIMTAB_RELEASES"] == "/after/artifacts/releases"
+    assert json.loads(spec.env["TRIMTAB_PROMPTS"])["answer"]["file"] == f"{moved.uses[1].root}/answer.txt"
 
 
 def test_what_the_database_names_is_in_the_copy(home: Home, file: Path, tmp_path: Path) -> None:

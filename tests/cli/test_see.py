@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
-from tests.cli.scenario import APP, board
+from tests.cli.scenario import APP, SPECIFICATION, board
 from tests.cli.terminal import Terminal
 from tests.client.server import PRODUCTION, Api, until
 from trimtab.core.model import facts as f
@@ -152,6 +153,19 @@ def test_logs_of_instances(standing: Api, run: Terminal) -> None:
     assert len(lines) == 2
     name = lines[0].partition(" | ")[0].strip()
     assert run.fine("logs", "--env", "production", name) == f"hello from instance/shop/production/{name}\n"
+
+
+async def _share(api: Api) -> None:
+    for release in ("sha256:" + digit * 64 for digit in "78"):
+        await api.runtime.ensure(PRODUCTION, release, SPECIFICATION, Path(), 1, program="sha256:" + "9" * 64)
+    await api.write(f"instance/{APP}/production/{'7' * 12}/1", "hello from both", end=False)
+
+
+def test_what_two_releases_share_has_one_log_under_both_names(api: Api, run: Terminal) -> None:
+    asyncio.run(_share(api))
+    for digit in "78":
+        assert run.fine("logs", "--env", "production", f"{digit * 12}/1") == "hello from both\n"
+    assert run.fine("logs", "--env", "production").count("hello from both") == 1
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,13 @@ def _instances(session: Session, wanted: str | None) -> dict[str, str]:
     Without a name: those that run; when none does, the one that ran last.
     """
     place = f"{session.app}/{session.environment}"
-    running = {each.log for each in session.client.status().instances.get(place, ())}
+    here = session.client.status().instances.get(place, ())
+    running = {each.log for each in here}
     logs = session.client.instance_logs(session.app, session.environment)
     known = {instance_name(log, place): log for log in logs}
+    if wanted is not None:
+        # What several releases share has a name for each of them, and one log.
+        known = {instance_name(each.id, place): each.log for each in here} | known
     shown = running or set(logs[:1])
     chosen = {name: log for name, log in known.items() if (log in shown if wanted is None else name == wanted)}
     if not chosen:

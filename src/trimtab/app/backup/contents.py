@@ -155,10 +155,12 @@ def move_book(folder: Path, before: str, after: str) -> tuple[str, ...]:
     for path in sorted((folder / BOOK).glob("*/*/*.json")):
         try:
             fields = json.loads(path.read_bytes())
-            fields["root"] = _moved(fields["root"], before, after)
-            fields["env"] = {name: _moved(value, before, after) for name, value in fields["env"].items()}
+            uses = fields.get("uses", [])
+            for each in (fields, *uses):
+                each["root"] = _moved(each["root"], before, after)
+                each["env"] = {name: _moved(value, before, after) for name, value in each["env"].items()}
             if fields["stopped_at"] is None:
-                arms.append(str(fields["arm"]))
+                arms += [str(each["arm"]) for each in uses or [fields]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"it cannot be read which instances ran: {error}"
             raise failure("instances-record-corrupt", message, "use another backup", path.name) from None
@@ -167,4 +169,6 @@ def move_book(folder: Path, before: str, after: str) -> tuple[str, ...]:
 
 
 def _moved(path: str, before: str, after: str) -> str:
+    if path.startswith("{"):
+        return path.replace(f'"{before}/', f'"{after}/')  # JSON: the files of prompts and models
     return after + path[len(before) :] if path == before or path.startswith(f"{before}/") else path
