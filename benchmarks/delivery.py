@@ -24,6 +24,7 @@ from statistics import median, quantiles
 from tempfile import mkdtemp
 
 import httpx
+from tests.e2e.hot import Hot
 from tests.e2e.world import World, wait_for, whole_stream
 
 from benchmarks._load import Answer, Log, load
@@ -37,10 +38,17 @@ DEFAULT_FIRST_STEP = "{canary: {steps: [{weight: 5%, hold: 10m, requests: 10}], 
 @contextmanager
 def installation(**settings: str) -> Iterator[World]:
     """A Trimtab that is up, with its application planted but not pushed."""
-    world = World(Path(mkdtemp(prefix="trimtab-bench-")))
-    try:
+    with unplanted() as world:
         world.plant(**settings)
         world.up()
+        yield world
+
+
+@contextmanager
+def unplanted() -> Iterator[World]:
+    """A folder for a Trimtab, of which nothing is left afterwards."""
+    world = World(Path(mkdtemp(prefix="trimtab-bench-")))
+    try:
         yield world
     finally:
         world.down()
@@ -159,6 +167,47 @@ def dead_controllers(world: World, number: int) -> dict[str, Value]:
     return {"dead_controller_to_stable_s": max(took_s), "dead_controllers": number}
 
 
+def hot_changes(changes: int) -> dict[str, Value]:
+    """From the moment the branch moved in Trimtab's repository until the first answer by the new prompt, at once for
+    everybody; beside it the same for a change of the program, of which an instance has to be started. It is a small
+    one: it needs the standard library and Jinja2."""
+    with unplanted() as world:
+        hot = Hot(world, strategy="instant")
+        world.ended(hot.push("first", build="build -1"))
+        branch = world.home / "git" / "shop.git" / "refs" / "heads" / "main"
+        took_ms: dict[str, list[float]] = {"hot": [], "cold": []}
+        with load(f"{world.url}/", 200.0) as log:
+            for number in range(changes):
+                for kind, prompt, build in (
+                    ("hot", f"prompt {number}", number - 1),
+                    ("cold", f"prompt {number}", number),
+                ):
+                    commit = hot.push(prompt, build=f"build {build}")
+                    accepted_s = branch.stat().st_mtime_ns / 1e9
+                    world.ended(commit)
+                    said = f"{prompt}: build {build} "
+                    wait_for(partial(_begins, log, said), why=f"{said} is served")
+                    took_ms[kind].append((_first_beginning(log, said) - accepted_s) * 1000)
+            failed = sum(answer.status != 200 for answer in log.answers())
+    hot_ms, cold_ms = median(took_ms["hot"]), median(took_ms["cold"])
+    return {
+        "hot_change_ms": hot_ms,
+        "cold_change_ms": cold_ms,
+        "cold_over_hot_change": cold_ms / hot_ms,
+        "hot_changes": changes,
+        "failed_requests_under_hot_changes": failed,
+    }
+
+
+def _begins(log: Log, text: str) -> bool:
+    return any(answer.text.startswith(text) for answer in log.answers())
+
+
+def _first_beginning(log: Log, text: str) -> float:
+    """When the first answer that begins so was there."""
+    return min(answer.at for answer in log.answers() if answer.text.startswith(text))
+
+
 def _has(log: Log, text: str) -> bool:
     return any(answer.text == text for answer in log.answers())
 
@@ -191,6 +240,7 @@ def main() -> None:
         results |= rollbacks(world, 3 if quick else 50)
         results |= hard_failures(world, 3 if quick else 15)
         results |= dead_controllers(world, 1 if quick else 5)
+    results |= hot_changes(2 if quick else 20)
     finish(results, options.json)
 
 
