@@ -102,9 +102,16 @@ def prompt(name: str, headers: Headers | None = None) -> Prompt:
     return known[name]
 
 
-def model() -> dict[str, Any]:
+def model(headers: Headers | None = None) -> dict[str, Any]:
     """What `release.model` says; each `file` is an absolute path."""
-    return _json("TRIMTAB_MODEL", "release.model")
+    said, files = _json("TRIMTAB_MODEL", "release.model"), _meant(headers)
+    if files is None:
+        return said
+    fallback = said.get("fallback")
+    for one in (said, *(fallback if isinstance(fallback, list) else ())):
+        if isinstance(one, dict) and isinstance(one.get("file"), str):
+            one["file"] = str(files.at(Path(one["file"])))
+    return said
 
 
 def config(headers: Headers | None = None) -> dict[str, Any]:

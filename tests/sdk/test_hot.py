@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,18 @@ def test_what_a_release_lacks_is_said_with_its_name(releases: Path) -> None:
         sdk.prompt("answer", asking(OTHER)).render(question="Why?", mood="kind")
     with pytest.raises(SdkError, match="no prompt `reply`; it has `answer`, `tone`"):
         sdk.prompt("reply", asking(OTHER))
+
+
+def test_the_files_of_models_are_the_release_s_own(releases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = releases / OWN
+    said = {
+        "name": "m",
+        "file": f"{own}/m.gguf",
+        "fallback": [{"file": f"{own}/n.gguf"}, {"name": "o"}, {"file": "/m"}],
+    }
+    monkeypatch.setenv("TRIMTAB_MODEL", json.dumps(said))
+    assert sdk.model() == sdk.model(asking(OWN)) == said
+    assert sdk.model(asking(OTHER)) == json.loads(json.dumps(said).replace(OWN, OTHER))
 
 
 def test_without_hot_parts_a_header_means_nothing(releases: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ class Release(Settings):
         strange = next((name for name in self.hot if name not in known), None)
         if strange is not None:
             hint = f"its parts: {', '.join(sorted(known))}"
-            raise wrong("config-unknown-name", f"has `{strange}` in `hot`, which is no part of it", hint)
+            raise wrong("config-unknown-part", f"has `{strange}` in `hot`, which is no part of it", hint)
         return self
 
     def compiled(self) -> ReleaseSpec:

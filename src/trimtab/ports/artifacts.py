@@ -48,7 +48,8 @@ class Artifacts(Protocol):
         ...
 
     async def materialise(self, release: Digest) -> Path:
-        """A folder with the release's files, read-only, every byte verified before this returns. Idempotent."""
+        """A folder with the release's files, read-only, every byte verified before this returns. It is named by the hex
+        digits of the release's digest, beside those of others. Idempotent."""
         ...
 
     async def attest(self, release: Digest, name: str, bundle: bytes) -> None:

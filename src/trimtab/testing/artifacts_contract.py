@@ -218,6 +218,7 @@ async def check_the_workspace_may_change_afterwards(artifacts: Artifacts, folder
 async def check_what_is_materialised_is_whole_each_time(artifacts: Artifacts, folder: Path) -> None:
     manifest = await cut(artifacts, folder / "w", FILES)
     root = await artifacts.materialise(manifest.digest)
+    assert root.name == manifest.digest.removeprefix("sha256:"), "instances find it by its name"
     for path in (root, root / "bin", root / "prompts"):
         path.chmod(0o755)
     (root / "app.py").chmod(0o644)
