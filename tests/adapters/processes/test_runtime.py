@@ -279,6 +279,31 @@ async def test_a_controller_that_died_while_stopping_what_was_shared_ends_it(ben
     assert status.phase == "exited", "though it is named after the other"
 
 
+async def test_what_was_not_ended_the_first_time_is_the_next_time(
+    bench: ProcessRuntimeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is wanted later would be looked for where it does not listen."""
+    await shared(bench, FIRST, SECOND)
+    wanted = replace(bench.specification, release=ReleaseSpec(hot=("code",)))
+    root = bench.home / "releases" / FIRST.removeprefix("sha256:")
+    await bench.runtime.ensure(PLACE, FIRST, wanted, root, 2, program=PROGRAM)
+    _, more = await phases_become(bench, "ready")
+
+    async def fails(_: str) -> None:
+        raise OSError(5, "no supervisor answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.processes, "stop", fails)
+        with pytest.raises(OSError, match="no supervisor"):
+            await bench.runtime.stop(PLACE, FIRST)
+    await bench.reopen()
+    assert await bench.processes.status(more.log) is not None
+    await bench.runtime.stop(PLACE, FIRST)
+    assert await bench.processes.status(more.log) is None
+    [left] = await bench.runtime.instances(PLACE)
+    assert (left.release, left.phase) == (SECOND, "ready")
+
+
 async def test_records_are_those_that_older_versions_write_and_read(bench: ProcessRuntimeBench) -> None:
     before = await ready(bench)
     book = next((bench.home / "runtime" / "instances").rglob("*.json"))

@@ -74,13 +74,16 @@ class ProcessRuntime:
         watch.instances = self._with_room(watch.instances, planned, replicas)
         # Before any process: whatever happens next, it is known what should run.
         self._book.write(watch.instances)
-        try:
-            async with self._turn(watch.instances.process_prefix):
+        key = watch.instances.process_prefix
+        async with self._turn(key):
+            if self._watches.get(key) is not watch:
+                return  # the whole environment was removed meanwhile
+            try:
                 if is_new:
-                    await self._forget_processes(watch.instances.process_prefix)
+                    await self._forget_processes(key)
                 await watch.start_missing()
-        finally:
-            watch.begin()
+            finally:
+                watch.begin()
 
     async def instances(self, environment: EnvironmentId, arm: ArmId | None = None) -> tuple[Instance, ...]:
         await self._adopt()
@@ -113,19 +116,22 @@ class ProcessRuntime:
     async def _keep_some(self, watch: InstanceWatch, arm: ArmId, keep: int) -> None:
         """The arm uses no more than the first `keep`; what no arm uses ends."""
         before = watch.instances
-        if keep >= before.used_by[arm]:
-            return
-        left = _with_fewer(before, arm, keep)
-        watch.instances = replace(left, ports=before.ports[: left.needed])
-        # Before its processes end: a controller that dies here must not start them again.
-        self._book.write(watch.instances)
-        leaving = range(left.needed + 1, len(before.ports) + 1)
-        names = [before.process_name(number) for number in leaving]
-        async with self._turn(before.process_prefix):
+        if keep < before.used_by[arm]:
+            left = _with_fewer(before, arm, keep)
+            watch.instances = replace(left, ports=before.ports[: left.needed])
+            # Before its processes end: a controller that dies here must not start them again.
+            self._book.write(watch.instances)
+        await self._end_surplus(before.process_prefix, len(watch.instances.ports))
+        self._changed(before.environment_id)
+
+    async def _end_surplus(self, key: str, wanted: int) -> None:
+        """End the processes after the first so many. Whoever wants more meanwhile starts them when this is over."""
+        async with self._turn(key):
+            known = [status.name for status in await self._processes.list(key)]
+            names = [name for name in known if int(name.rpartition("/")[2]) > wanted]
             await asyncio.gather(*(self._processes.stop(name) for name in names))
             for name in names:
                 await self._processes.forget(name)
-        self._changed(before.environment_id)
 
     async def _end(self, watch: InstanceWatch) -> None:
         """Nobody uses them any more."""
@@ -142,7 +148,10 @@ class ProcessRuntime:
         ended = [known for known in self._stopped.values() if known.environment_id == environment]
         keys = {known.process_prefix for known in ended if arm in known.used_by}
         for key in sorted(keys | {processes_of(environment, short(arm))}):
-            await self._end_processes(key)
+            if key in self._watches:
+                await self._end_surplus(key, len(self._watches[key].instances.ports))
+            else:
+                await self._end_processes(key)
 
     async def _end_processes(self, key: str) -> None:
         async with self._turn(key):
