@@ -250,7 +250,8 @@ async def test_what_several_share_is_started_again_as_the_newest_of_them(bench: 
 
 
 async def test_an_instance_changes_no_release_that_it_serves(bench: ProcessRuntimeBench) -> None:
-    status_line = "touch $TRIMTAB_RELEASES/*/mine; touch $TRIMTAB_STATE_DIR/mine; exec sleep 60"
+    each = "for folder in $TRIMTAB_RELEASES/*; do touch $folder/mine; done"
+    status_line = f"{each}; touch $TRIMTAB_STATE_DIR/mine; exec sleep 60"
     wanted = replace(specification(status_line, health_path=None), release=ReleaseSpec(hot=("code",)))
     roots = [bench.home / "releases" / release.removeprefix("sha256:") for release in (FIRST, SECOND)]
     for root in roots:
@@ -315,15 +316,17 @@ async def test_records_are_those_that_older_versions_write_and_read(bench: Proce
 
 async def test_who_comes_to_what_is_just_ending_gets_another(bench: ProcessRuntimeBench) -> None:
     before = await shared(bench, FIRST)
-    root = bench.home / "releases" / SECOND.removeprefix("sha256:")
-    shutil.copytree(bench.root, root)
-    await bench.answer(PLACE, SECOND, well=True)
     ends = asyncio.create_task(bench.runtime.stop(PLACE, FIRST))
-    await asyncio.gather(*(shared(bench, release) for release in (SECOND, FIRST)), ends)
-    found = [(await phases_become(bench, "ready", release))[0] for release in (FIRST, SECOND)]
-    assert found[0].pid == found[1].pid
-    assert psutil.pid_exists(found[0].pid or 0)
-    assert not psutil.pid_exists(before.pid or 0) or before.pid == found[0].pid
+    await asyncio.sleep(0)  # it begins
+    wanted = replace(bench.specification, release=ReleaseSpec(hot=("code",)))
+    root = bench.home / "releases" / FIRST.removeprefix("sha256:")
+    await bench.runtime.ensure(PLACE, FIRST, wanted, root, 1, program=PROGRAM)
+    [begun] = await bench.runtime.instances(PLACE)
+    assert begun.pid not in (before.pid, None)
+    await ends
+    [after] = await bench.runtime.instances(PLACE)
+    assert after.pid == begun.pid
+    assert (await shared(bench, SECOND)).pid == begun.pid
 
 
 async def test_a_home_that_was_deleted_is_made_again(bench: ProcessRuntimeBench) -> None:
