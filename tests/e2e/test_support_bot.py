@@ -1,0 +1,55 @@
+"""A retrieval-augmented assistant through the changes of its history, under questions of users: real embeddings, a real
+index, real checks. Its model is extraction; with a language model see the demo's test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.support_bot import HISTORY, ask, commit, said, set_up, users
+from tests.e2e.world import World
+
+ON_WINDOWS = "Does it run on Windows?"
+
+
+@pytest.mark.timeout(300)
+def test_the_history_of_the_support_bot(world: World) -> None:
+    cites, longer, more, unnumbered, wrong_folder = HISTORY
+    set_up(world)
+    world.git("init", "--quiet", "--initial-branch=main")
+    world.up()
+    first = world.ended(commit(world), within_s=180)
+    assert first.status == "promoted", first.reason
+    answer = ask(world, "Why does promotion need evidence?")
+    assert answer["sources"] == ["documents/how-it-decides.md"]
+    assert answer["model"] == "extraction"
+    assert "documents/faq/systems.md" not in ask(world, ON_WINDOWS)["sources"]
+
+    with users(world, number=4, pause_s=0.02) as asked:
+        releases = [first.release]
+        for patch in (cites, longer, more):
+            rollout = world.ended(commit(world, patch), within_s=120)
+            assert (rollout.status, rollout.verdict) == ("promoted", "PASS"), rollout.reason
+            releases.append(rollout.release)
+        assert ask(world, ON_WINDOWS)["sources"] == ["documents/faq/systems.md"]
+        assert "2 of 16 documents" in said(world, "runs", "4")
+
+        for number, patch, gate, why in (
+            (5, unnumbered, "answers", "18 of 18 answers are not of the form"),
+            (6, wrong_folder, "retrieval", "recall@3 is 0.11"),
+        ):
+            run = world.finished(commit(world, patch))
+            assert (run.status, run.release) == ("failed", None)
+            assert {step.name for step in run.steps if step.status == "failed"} == {gate}
+            assert why in said(world, "logs", str(number), gate)
+            world.git("revert", "--no-edit", "HEAD")
+        world.live(releases[-1])
+    assert set(asked.statuses) == {"200"}
+    assert set(asked.models) == {"extraction"}
+
+    for before, after, words in (
+        (0, 1, ("~ changed  prompt answer", "~ changed  prompt system", "+ [{{ loop.index }}] {{ passage.heading }}")),
+        (1, 2, ("parameters.sentences", "parameters.max_tokens")),
+        (2, 3, ("part index", "index/documents/faq/systems.md")),
+    ):
+        changed = said(world, "diff", releases[after], releases[before])
+        assert all(each in changed for each in words), changed
