@@ -15,18 +15,29 @@ from shutil import copy
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.world import World
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support-bot"
 DOCS = Path(__file__).parents[2] / "docs"
 GOLDEN: dict[str, str] = json.loads((EXAMPLE / "checks" / "golden.json").read_text())
+INSTALL = "python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target vendor -r requirements.txt"
 HISTORY = sorted((EXAMPLE / "history").glob("*.patch"))
 
 
-def set_up(world: World, **replaced: str) -> None:
-    """The example as the world's application, with those documents only that its questions are about. `replaced`:
-    texts of trimtab.yaml by what stands in for them; each must be there."""
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages that the example needs, from where this machine's pip has them."""
+    folder = tmp_path_factory.mktemp("packages") / "packages"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
+    subprocess.run([*pip, "--target", str(folder), "-r", str(EXAMPLE / "requirements.txt")], check=True)
+    return folder
+
+
+def set_up(world: World, packages: Path) -> None:
+    """The example as the world's application, with those documents only that its questions are about. Packages are
+    beside the release: where they come from may be part of this machine's own settings for pip, and they are large."""
     documents = world.folder / "documents"
     for name in set(GOLDEN.values()):
         target = documents / Path(name).relative_to("documents")
@@ -36,9 +47,13 @@ def set_up(world: World, **replaced: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
     settings = world.repository / "trimtab.yaml"
     text = settings.read_text()
-    # Where packages come from may be part of this machine's own settings for pip.
-    ours = {"app: support-bot": "app: shop", "8080": str(world.port), "sandbox: {network: true}": "sandbox: none"}
-    for old, new in (ours | replaced).items():
+    for old, new in {
+        "app: support-bot": "app: shop",
+        "port: 8080": f"port: {world.port}",
+        INSTALL: "mkdir vendor && touch vendor/empty",
+        "    env: {PYTHONPATH: vendor}": f"    env: {{PYTHONPATH: {packages}}}\n    sandbox: {{read: [{packages}]}}",
+        "  env: {PYTHONPATH: vendor}": f"  env: {{PYTHONPATH: {packages}}}",
+    }.items():
         assert old in text, old
         text = text.replace(old, new)
     settings.write_text(text)
@@ -110,5 +125,3 @@ def users(world: World, number: int, pause_s: float) -> Iterator[Asked]:
         leaving.set()
         for thread in threads:
             thread.join()
-
-

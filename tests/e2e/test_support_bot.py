@@ -3,18 +3,22 @@ index, real checks. Its model is extraction; with a language model see the demo'
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.e2e.support_bot import HISTORY, ask, commit, said, set_up, users
+from tests.e2e.support_bot import HISTORY, ask, commit, packages, said, set_up, users
 from tests.e2e.world import World
+
+__all__ = ["packages"]
 
 ON_WINDOWS = "Does it run on Windows?"
 
 
 @pytest.mark.timeout(300)
-def test_the_history_of_the_support_bot(world: World) -> None:
+def test_the_history_of_the_support_bot(world: World, packages: Path) -> None:
     cites, longer, more, unnumbered, wrong_folder = HISTORY
-    set_up(world)
+    set_up(world, packages)
     world.git("init", "--quiet", "--initial-branch=main")
     world.up()
     first = world.ended(commit(world), within_s=180)
