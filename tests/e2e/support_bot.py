@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from tests.e2e.world import World
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support-bot"
 DOCS = Path(__file__).parents[2] / "docs"
 GOLDEN: dict[str, str] = json.loads((EXAMPLE / "checks" / "golden.json").read_text())
-INSTALL = "python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target vendor -r requirements.txt"
+INSTALL = re.compile(r"python3 -m pip install .*--target vendor .*")
 HISTORY = sorted((EXAMPLE / "history").glob("*.patch"))
 
 
@@ -50,12 +51,13 @@ def set_up(world: World, packages: Path) -> None:
     for old, new in {
         "app: support-bot": "app: shop",
         "port: 8080": f"port: {world.port}",
-        INSTALL: "mkdir vendor && touch vendor/empty",
         "    env: {PYTHONPATH: vendor}": f"    env: {{PYTHONPATH: {packages}}}\n    sandbox: {{read: [{packages}]}}",
         "  env: {PYTHONPATH: vendor}": f"  env: {{PYTHONPATH: {packages}}}",
     }.items():
         assert old in text, old
         text = text.replace(old, new)
+    text, found = INSTALL.subn("mkdir vendor && touch vendor/empty", text)
+    assert found == 1
     settings.write_text(text)
 
 
