@@ -15,7 +15,9 @@ TRIMTAB = HERE.parents[1]
 
 def set_up(folder, documents=TRIMTAB / "docs"):
     """Write the files and make a Git repository of them; nothing is committed."""
-    copytree(HERE, folder, ignore=ignore_patterns("history", "set_up.py", "__pycache__", "vendor", "index"))
+    copytree(
+        HERE, folder, ignore=ignore_patterns("README.md", "history", "set_up.py", "__pycache__", "vendor", "index")
+    )
     copy(TRIMTAB / "src" / "trimtab" / "sdk.py", folder / "bot" / "sdk.py")
     for file in sorted(Path(documents).rglob("*.md")):
         if "reference" in file.relative_to(documents).parts:

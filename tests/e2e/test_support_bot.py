@@ -1,14 +1,18 @@
 """A retrieval-augmented assistant through the changes of its history, under questions of users: real embeddings, a real
-index, real checks. Its model is extraction; with a language model see the demo's test."""
+index, real checks. Its model is extraction; then the same with a small language model, as `make demo LLM=local` plays it."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.support_bot import HISTORY, ask, commit, packages, said, set_up, users
 from tests.e2e.world import World
+from trimtab.demo.language_model import NAME
+from trimtab.demo.support_bot import SupportBot
 
 __all__ = ["packages"]
 
@@ -57,3 +61,16 @@ def test_the_history_of_the_support_bot(world: World, packages: Path) -> None:
     ):
         changed = said(world, "diff", releases[after], releases[before])
         assert all(each in changed for each in words), changed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_demo_with_a_language_model() -> None:
+    words = [sys.executable, "-m", "trimtab.demo", "--plain", "--llm", "local"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    assert f"by {NAME}" in told
+    for chapter in SupportBot().chapters:
+        assert f"{chapter.subject}:" in told
+    assert "parameters.max_tokens 48 → 64" in told
