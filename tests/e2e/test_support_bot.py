@@ -1,5 +1,5 @@
 """A retrieval-augmented assistant through the changes of its history, under questions of users: real embeddings, a real
-index, real checks. Its model is extraction; then the same with a small language model, as `make demo LLM=local` plays it."""
+index, real checks. Its model is extraction first, then a small language model, as `make demo LLM=local` plays it."""
 
 from __future__ import annotations
 

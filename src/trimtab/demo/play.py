@@ -81,10 +81,17 @@ class Play:
                 self._outcomes.append(outcome)
                 if not self._live:
                     self._console.print(_line(outcome))
-                if len(self._outcomes) == 1:
-                    self._stage.send_users()
+                if number == 0:
+                    self._begin(outcome)
         self._console.print(self._story(time.monotonic() - began))
         return all(outcome.as_expected for outcome in self._outcomes)
+
+    def _begin(self, first: Outcome) -> None:
+        """Let users come; without a first release there is nothing to tell."""
+        if not first.as_expected:
+            hint = "what the application needs may not have been fetched: try once more when PyPI can be reached"
+            raise failure("demo", f"the first change did not reach production: {first.reason}", hint)
+        self._stage.send_users()
 
     def _looked_at(self, outcome: Outcome) -> Outcome:
         """With what production says now, if it has changed, and with what it was that has changed."""
