@@ -25,12 +25,12 @@ def main() -> int:
     parser.add_argument("--picture", type=Path, help="write a frame of the live view to this SVG file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = Path(mkdtemp(prefix="trimtab-demo-"))
     stage: Stage | None = None
     kept = False
     try:
         show: Show = SupportBot() if options.llm else Assistant()
-        stage = Stage(show, folder, seconds=3600.0 if options.keep else 240.0 if not options.llm else 1200.0)
+        seconds = 3600.0 if options.keep else 1200.0 if options.llm else 240.0
+        stage = Stage(show, Path(mkdtemp(prefix="trimtab-demo-")), seconds)
         stage.open()
         as_expected = Play(stage, live=sys.stdout.isatty() and not options.plain, picture=options.picture).perform()
         kept = options.keep
