@@ -2,6 +2,7 @@
 ``python model_server.py PORT``. It ends with its standard input, so it outlives nobody.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,8 @@ def main() -> None:
     params.port = int(sys.argv[1])
     params.n_ctx = 4096
     params.n_parallel = 2
+    # Its threads wait for each other in a loop, so one without a processor holds up all: one is left for others.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) - 1)
     server = xllamacpp.Server(params)
     print(f"listens at {server.listening_address}", flush=True)
     sys.stdin.read()

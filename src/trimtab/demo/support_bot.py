@@ -28,13 +28,13 @@ _CANARY = """\
 _SLOW_CANARY = """\
           - {weight: 50%, hold: 5s, requests: 5}
 """
-"""A model that answers once a second: one step, and evidence that a few dozen requests can give."""
+"""A model that answers once a second: one step, and as much evidence as some twenty answers can give. It is little."""
 _ANALYSIS = """\
       errors: {acceptable: 5%}
       latency: {tolerance: 50%, floor: 50ms}
 """
 _SLOW_ANALYSIS = """\
-      errors: {acceptable: 20%}
+      errors: {acceptable: 40%}
       latency: false
 """
 
