@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## Watch five changes on their way to production (KEEP=1 leaves everything running)
-	@$(BIN)/python -m trimtab.demo $(if $(KEEP),--keep)
+demo: $(STAMP)  ## Watch five changes on their way to production (KEEP=1 leaves all running, LLM=local asks a real model)
+	@$(BIN)/python -m trimtab.demo $(if $(KEEP),--keep) $(if $(LLM),--llm $(LLM))
 
 test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest $(BESIDE) -m 'not slow'

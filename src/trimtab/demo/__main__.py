@@ -1,4 +1,4 @@
-"""``python -m trimtab.demo [--keep]``: sets the stage, plays the story, says what became of each change."""
+"""``python -m trimtab.demo [--llm local] [--keep]``: sets the stage, plays the story, tells what became of it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from tempfile import mkdtemp
 
 from trimtab.core.errors import TrimtabError
 from trimtab.demo.play import Play
+from trimtab.demo.show import Show
 from trimtab.demo.stage import Stage
+from trimtab.demo.story import Assistant
+from trimtab.demo.support_bot import SupportBot
 
 
 def main() -> int:
     """Play the demo; the exit code says whether every change ended as it should."""
-    parser = argparse.ArgumentParser(prog="trimtab.demo", description="Five changes on their way to production.")
+    parser = argparse.ArgumentParser(prog="trimtab.demo", description="Changes on their way to production.")
+    parser.add_argument("--llm", choices=["local"], help="the support-bot, with a small language model on this machine")
     parser.add_argument("--keep", action="store_true", help="leave everything running to explore")
     parser.add_argument("--plain", action="store_true", help="no live view, one line for each thing that happens")
     parser.add_argument("--picture", type=Path, help="write a frame of the live view to this SVG file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = Path(mkdtemp(prefix="trimtab-demo-"))
-    stage = Stage(folder, seconds=3600.0 if options.keep else 240.0)
+    stage: Stage | None = None
     kept = False
     try:
+        show: Show = SupportBot() if options.llm else Assistant()
+        seconds = 3600.0 if options.keep else 1200.0 if options.llm else 240.0
+        stage = Stage(show, Path(mkdtemp(prefix="trimtab-demo-")), seconds)
         stage.open()
         as_expected = Play(stage, live=sys.stdout.isatty() and not options.plain, picture=options.picture).perform()
         kept = options.keep
@@ -37,7 +43,7 @@ def main() -> int:
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
     finally:
-        if not kept:
+        if stage is not None and not kept:
             stage.close()
 
 

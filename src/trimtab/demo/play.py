@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from rich.text import Text
 from trimtab.cli.pictures.overview import overview
 from trimtab.core.errors import failure
 from trimtab.core.say import duration
+from trimtab.demo.show import Chapter
 from trimtab.demo.stage import Stage
-from trimtab.demo.story import CHAPTERS, Chapter
 from trimtab.views.model import OverviewView, RolloutView, RunView
 
-APP, PRODUCTION = "assistant", "production"
-CHAPTER_WITHIN_S = 150.0
+PRODUCTION = "production"
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven")
+SHOWN_LINES = 14
+"""Of what a change changed."""
 FRAME_S = 0.25
 PICTURE_WIDTH = 112
 _WEB_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
@@ -43,6 +45,11 @@ class Outcome:
     what: str
     after_s: float
     reason: str
+    release: str | None
+    said: str = ""
+    """What production said then."""
+    changed: str = ""
+    """What `trimtab diff` says of it."""
 
     @property
     def as_expected(self) -> bool:
@@ -69,31 +76,47 @@ class Play:
         if self._live:
             picture = Live(console=self._console, refresh_per_second=8, transient=True, vertical_overflow="crop")
         with picture as screen:
-            for chapter in CHAPTERS:
-                outcome = self._perform(chapter, screen)
+            for number in range(len(self._stage.show.chapters)):
+                outcome = self._looked_at(self._perform(number, screen))
                 self._outcomes.append(outcome)
                 if not self._live:
                     self._console.print(_line(outcome))
-                if len(self._outcomes) == 1:
-                    self._stage.send_users()
+                if number == 0:
+                    self._begin(outcome)
         self._console.print(self._story(time.monotonic() - began))
         return all(outcome.as_expected for outcome in self._outcomes)
 
-    def _perform(self, chapter: Chapter, screen: Live | None) -> Outcome:
+    def _begin(self, first: Outcome) -> None:
+        """Let users come; without a first release there is nothing to tell."""
+        if not first.as_expected:
+            hint = "what the application needs may not have been fetched: try once more when PyPI can be reached"
+            raise failure("demo", f"the first change did not reach production: {first.reason}", hint)
+        self._stage.send_users()
+
+    def _looked_at(self, outcome: Outcome) -> Outcome:
+        """With what production says now, if it has changed, and with what it was that has changed."""
+        said = self._stage.ask() if outcome.what == "promoted" else ""
+        before = next((each.release for each in reversed(self._outcomes) if each.what == "promoted"), None)
+        if not said or outcome.release is None or before is None:
+            return replace(outcome, said=said)
+        return replace(outcome, said=said, changed=self._stage.changed(outcome.release, before))
+
+    def _perform(self, number: int, screen: Live | None) -> Outcome:
+        chapter, within_s = self._stage.show.chapters[number], self._stage.show.chapter_within_s
         began = time.monotonic()
         if not self._live:
             self._console.print(f"→ git push: {chapter.subject}")
-        commit = self._stage.push(chapter)
-        while time.monotonic() - began < CHAPTER_WITHIN_S:
-            view = self._stage.client.overview(APP)
+        commit = self._stage.push(number)
+        while time.monotonic() - began < within_s:
+            view = self._stage.client.overview(self._stage.show.app)
             if screen is not None:
                 screen.update(self._frame(view, chapter, time.monotonic() - began, self._console.width))
             if self._picture is not None and chapter.expected == "rolled_back":
                 self._draw(self._picture, view, chapter, time.monotonic() - began)
             if (ended := _ended(view, commit)) is not None:
-                return Outcome(chapter, ended[0], time.monotonic() - began, ended[1])
+                return Outcome(chapter, ended[0], time.monotonic() - began, *ended[1:])
             time.sleep(FRAME_S)
-        raise failure("demo", f"nothing became of {chapter.subject!r} within {duration(CHAPTER_WITHIN_S)}")
+        raise failure("demo", f"nothing became of {chapter.subject!r} within {duration(within_s)}")
 
     def _draw(self, path: Path, view: OverviewView, chapter: Chapter, seconds: float) -> None:
         canaries = [rollout for rollout in view.rollouts.get(PRODUCTION, ()) if not rollout.ended]
@@ -124,8 +147,13 @@ class Play:
                 (f"{glyph} {word}", colour),
                 f" after {duration(outcome.after_s)}",
             )
-            table.add_row(f"{number}.", Group(head, Text(f"{_sentence(outcome.reason)}\n")))
-        title = Text(f"\nFive changes in {duration(seconds)}, and what became of each:\n", style="bold")
+            told = [head, Text(_sentence(outcome.reason))]
+            told += [Text(outcome.said, style="italic")] if outcome.said else []
+            told += [Text(_beginning(outcome.changed), style="dim")] if outcome.changed else []
+            table.add_row(f"{number}.", Group(*told, Text("")))
+        title = Text(
+            f"\n{NUMBERS[len(self._outcomes)]} changes in {duration(seconds)}, and what became of each:\n", style="bold"
+        )
         return Group(title, table)
 
 
@@ -139,19 +167,26 @@ def _sentence(reason: str) -> str:
     return f"{reason[:1].upper()}{reason[1:]}."
 
 
-def _ended(view: OverviewView, commit: str) -> tuple[str, str] | None:
-    """What became of the commit and why; None while it is on its way."""
+def _beginning(changed: str) -> str:
+    """As much of a comparison as shows what it is."""
+    lines = [line.rstrip() for line in changed.splitlines() if line.strip()]
+    more = len(lines) - SHOWN_LINES
+    return "\n".join([*lines[:SHOWN_LINES], *([f"... {more} more lines"] if more > 0 else [])])
+
+
+def _ended(view: OverviewView, commit: str) -> tuple[str, str, str | None] | None:
+    """What became of the commit, why, and its release; None while it is on its way."""
     run = next((run for run in view.runs if run.change.commit == commit), None)
     if run is None or run.status == "running":
         return None
     if run.status != "passed":
-        return "failed", _why_stopped(run)
+        return "failed", _why_stopped(run), None
     mine = {place: _of_release(rollouts, run.release) for place, rollouts in view.rollouts.items()}
     for rollout in mine.values():
         if rollout is not None and rollout.ended and rollout.status != "promoted":
-            return "rolled_back", rollout.reason
+            return "rolled_back", rollout.reason, run.release
     last = mine.get(PRODUCTION)
-    return ("promoted", last.reason) if last is not None and last.ended else None
+    return ("promoted", last.reason, run.release) if last is not None and last.ended else None
 
 
 def _of_release(rollouts: tuple[RolloutView, ...], release: str | None) -> RolloutView | None:

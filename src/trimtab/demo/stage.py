@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,17 +11,18 @@ from pathlib import Path
 
 from trimtab.client import TrimtabClient
 from trimtab.core.errors import failure
-from trimtab.demo import story
+from trimtab.demo.ports import free_ports
+from trimtab.demo.show import Show, git
 
-REQUESTS_PER_S = 100.0
 START_WITHIN_S = 60.0
 
 
 class Stage:
-    """Everything that runs during the demo. `seconds` bounds how long the users keep asking."""
+    """Everything that runs during a show. `seconds` bounds how long the users keep asking."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder, self.repository, self.home = folder, folder / "assistant", folder / "home"
+    def __init__(self, show: Show, folder: Path, seconds: float) -> None:
+        self.show = show
+        self.folder, self.repository, self.home = folder, folder / show.app, folder / "home"
         self.production_port = 0
         self._seconds = seconds
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -34,10 +34,16 @@ class Stage:
             raise RuntimeError("the stage is not open")
         return self._client
 
+    @property
+    def address(self) -> str:
+        """Where users ask."""
+        return f"http://127.0.0.1:{self.production_port}"
+
     def open(self) -> None:
         """Plant the repository and start Trimtab on it, both on ports that are free."""
-        staging, self.production_port, api = _free_ports(3)
-        story.plant(self.repository, staging, self.production_port)
+        self.show.prepare(self.folder)
+        staging, self.production_port, api = free_ports(3)
+        self.show.plant(self.repository, staging, self.production_port)
         with (self.folder / "trimtab.log").open("wb") as log:
             self._start(
                 ["-m", "trimtab.cli.main", "up", "--home", str(self.home), "--port", str(api)], log=log.fileno()
@@ -46,15 +52,23 @@ class Stage:
 
     def send_users(self) -> None:
         """Start the stream of requests to production."""
-        url = f"http://127.0.0.1:{self.production_port}/ask"
-        self._start(["-m", "trimtab.demo.traffic", url, str(REQUESTS_PER_S), str(self._seconds)])
+        self._start(self.show.users(self.address, self._seconds))
 
-    def push(self, chapter: story.Chapter) -> str:
-        """Edit, commit and push; the commit's id."""
-        story.apply(self.repository, chapter)
-        commit = story.commit(self.repository, chapter.subject)
-        story.git(self.repository, "push", "--quiet", "trimtab", "main")
+    def push(self, number: int) -> str:
+        """Commit a chapter and push it; the commit's id."""
+        commit = self.show.commit(self.repository, number)
+        git(self.repository, "push", "--quiet", "trimtab", "main")
         return commit
+
+    def ask(self) -> str:
+        """What production says, if the show asks it anything."""
+        return self.show.ask(self.address)
+
+    def changed(self, release: str, before: str) -> str:
+        """What `trimtab diff` says of a release against the one before."""
+        words = ["-m", "trimtab.cli.main", "diff", release, before, "--home", str(self.home)]
+        done = subprocess.run([sys.executable, *words], cwd=self.repository, capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else done.stderr
 
     def close(self) -> None:
         """End everything that was started, wait for it, and remove the folder."""
@@ -66,6 +80,7 @@ class Stage:
             subprocess.run(down, capture_output=True, check=False)
         for process in self._processes[:1]:
             process.wait()
+        self.show.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def how_to_explore(self) -> str:
@@ -75,7 +90,7 @@ class Stage:
             f"  cd {self.repository}\n"
             f"  {command} status\n"
             f"  {command} history --why\n"
-            f"  curl 'http://127.0.0.1:{self.production_port}/ask?q=when+is+delivery'\n"
+            f"  {self.show.how_to_ask(self.address)}\n"
             f"Stop it with:\n  {command} down"
         )
 
@@ -103,11 +118,3 @@ class Stage:
             time.sleep(0.05)
         said = json.loads(known.read_text())
         return TrimtabClient(said["url"], said["token"], actor="demo")
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -1,0 +1,1 @@
+"""A support assistant that answers from documents, and says from which."""
