@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 # Two modules of tests at a time: most of what they do is waiting for processes. More would disturb each other.
-BESIDE := -n 2 --dist loadscope
+BESIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help setup demo test test-all sim check format bench clean
 .DEFAULT_GOAL := help

@@ -149,5 +149,6 @@ def _anything(found: re.Match[str]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """A reader's: without what Trimtab's own variables would say."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    """A reader's: without what Trimtab's own variables would say, and with lines as wide as the page's."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    return own | {"COLUMNS": "120"}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from trimtab.adapters.processes import record
 from trimtab.adapters.processes.supervised import SupervisedProcesses
 from trimtab.adapters.sandbox import SandboxedWorkspaces
 from trimtab.ports.processes import Limits, ProcessSpec, ProcessStatus
@@ -80,7 +81,7 @@ class Rig:
         (self.layer / "folder" / "inner").write_text("from the layer")
         self.workspaces = SandboxedWorkspaces(self.home / "workspaces", (self.home, self.outside))
         self.processes = SupervisedProcesses(self.home / "processes")
-        self._left_before = self.groups_left()
+        self._supervisors: set[str] = set()
 
     async def begin(self) -> None:
         await self.start(NEIGHBOUR, "open('work', 'w').write('mine'); print('ready', flush=True); time.sleep(600)")
@@ -90,6 +91,8 @@ class Rig:
     async def start(self, name: str, script: str, limits: Limits = PLENTY, **isolation: object) -> Opened:
         opened = await self.workspaces.open(name, (self.layer,), Isolation(**isolation))  # type: ignore[arg-type]
         await self.processes.start(self._spec(name, opened, script, limits))
+        await until(lambda: bool(self._supervisor(name)))
+        self._supervisors.add(self._supervisor(name))
         return opened
 
     async def run(self, script: str, limits: Limits = PLENTY, **isolation: object) -> Ran:
@@ -109,7 +112,7 @@ class Rig:
     async def check(self) -> None:
         """Nothing of it is left, and all else is as it was."""
         await until(lambda: set(self.survivors()) <= set(self.survivors(NEIGHBOUR)), "a process of its is left")
-        await until(lambda: self.groups_left() <= self._left_before, "a control group is left")
+        await until(lambda: not self.groups_left(), "a control group is left")
         assert self._world() == self._before
         assert (await self.processes.status(NEIGHBOUR)).phase == "running"  # type: ignore[union-attr]
 
@@ -124,11 +127,16 @@ class Rig:
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_ours(pid, name)]
 
     def groups_left(self) -> set[str]:
-        """Control groups of this machine whose supervisor is not there any more."""
+        """Control groups of supervisors that were begun here and are not there any more."""
         # Not by `glob`, which stumbles over what goes while it looks.
         groups = (Path(inner, name) for inner, names, _ in os.walk("/sys/fs/cgroup") for name in names)
-        mine = {group for group in groups if group.name.startswith("trimtab-")}
+        mine = {group for group in groups if group.name.removeprefix("trimtab-") in self._supervisors}
         return {str(group) for group in mine if not Path("/proc", group.name.removeprefix("trimtab-")).exists()}
+
+    def _supervisor(self, name: str) -> str:
+        """Its process; empty while it has not said so."""
+        state = record.read_fields(str(self.processes.log_path(name).parent / record.STATE))
+        return dict(state or []).get("supervisor", "")
 
     def _spec(self, name: str, opened: Opened, script: str, limits: Limits) -> ProcessSpec:
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", _MARK: f"{self.mark}/{name}"}
