@@ -41,6 +41,8 @@ def test_what_was_stopped_is_taken_back_before_the_next_change(tmp_path: Path) -
 def test_the_support_bot_asks_the_model_that_was_started(tmp_path: Path) -> None:
     show = SupportBot()
     show.plant(tmp_path / "repository", 9001, 9002)
+    for number in range(2):
+        show.commit(tmp_path / "repository", number)
     model = load((tmp_path / "repository" / "trimtab.yaml").read_text(), "trimtab.yaml").release.model
     assert model is not None
     assert NAME in str(model)

@@ -73,4 +73,5 @@ def test_the_demo_with_a_language_model() -> None:
     assert f"by {NAME}" in told
     for chapter in SupportBot().chapters:
         assert f"{chapter.subject}:" in told
+    assert f"name extraction → {NAME}" in told
     assert "parameters.max_tokens 48 → 64" in told

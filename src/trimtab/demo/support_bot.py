@@ -15,6 +15,7 @@ from trimtab.demo.show import AUTHOR, Chapter, commit_all, git, head
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "support-bot"
 FIRST = "Answer from the documents"
+ANOTHER_MODEL = "Let a language model word the answers"
 QUESTION = "Can I run the pipeline on my laptop without a server?"
 EXPECTED = ("promoted", "promoted", "promoted", "failed", "failed")
 """What becomes of each change of the example's history."""
@@ -40,7 +41,7 @@ _SLOW_ANALYSIS = """\
 
 
 class SupportBot:
-    """The example as it is, but for its model, and for a canary that a slow model can bear."""
+    """The example as it is, but for a change of its model, and for a canary that a slow model can bear."""
 
     app = "support-bot"
     chapter_within_s = 300.0
@@ -51,6 +52,7 @@ class SupportBot:
         patches = sorted((EXAMPLE / "history").glob("*.patch"))
         self.chapters: tuple[Chapter, ...] = (
             Chapter(FIRST, "promoted"),
+            Chapter(ANOTHER_MODEL, "promoted"),
             *(
                 Chapter(_subject(patch), expected, patch=patch)
                 for patch, expected in zip(patches, EXPECTED, strict=True)
@@ -72,7 +74,6 @@ class SupportBot:
         text = settings.read_text()
         for old, new in (
             ("port: 8080", f"port: {production_port}"),
-            (_EXTRACTION, f"    provider: openai\n    url: {self._url}\n    name: {NAME}\n"),
             (_CANARY, _SLOW_CANARY),
             (_ANALYSIS, _SLOW_ANALYSIS),
         ):
@@ -84,13 +85,21 @@ class SupportBot:
         config.write_text(config.read_text().replace('"passages": 3', '"passages": 1'))
 
     def commit(self, repository: Path, number: int) -> str:
-        patch = self.chapters[number].patch
+        chapter, patch = self.chapters[number], self.chapters[number].patch
         if patch is None:
-            return commit_all(repository, FIRST)
+            if chapter.subject == ANOTHER_MODEL:
+                self._change_model(repository / "trimtab.yaml")
+            return commit_all(repository, chapter.subject)
         if self.chapters[number - 1].expected == "failed":
             git(repository, *AUTHOR, "revert", "--no-edit", "HEAD")
         git(repository, *AUTHOR, "am", "--quiet", str(patch))
         return head(repository)
+
+    def _change_model(self, settings: Path) -> None:
+        text = settings.read_text()
+        settings.write_text(
+            text.replace(_EXTRACTION, f"    provider: openai\n    url: {self._url}\n    name: {NAME}\n", 1)
+        )
 
     def users(self, address: str, seconds: float) -> list[str]:
         questions = EXAMPLE / "checks" / "golden.json"
