@@ -46,6 +46,20 @@ async def test_a_program_on_the_path(
     await workspaces.close("step/shop/1/test/1")
 
 
+async def test_shims_are_made_anew_for_the_step_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pyenv does when pip has installed something."""
+    tool = managed(tmp_path / "tools")
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    workspaces = SandboxedWorkspaces(tmp_path / "workspaces", (tmp_path / "home",))
+    opened = await workspaces.open("step/shop/1/test/1", (), Isolation())
+    script = f"cp {tool} {tool.parent}/other && {tool.parent}/other && ! touch {tmp_path}/tools/version"
+    ran = subprocess.run([*opened.argv, "/bin/sh", "-c", script], cwd=opened.cwd, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("one-")
+    assert [path.name for path in tool.parent.iterdir()] == ["tool"]
+    await workspaces.close("step/shop/1/test/1")
+
+
 async def test_shims_in_a_home_folder_do_not_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = tmp_path / "kept"
     tool = managed(kept)

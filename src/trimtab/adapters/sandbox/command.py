@@ -34,6 +34,7 @@ def sandboxed(
         *("--perms", "0755", "--dir", "/tmp", "--bind", str(place.tmp), "/tmp"),
         *("--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),
         *machine_.mounts(isolation.read),
+        *(machine_.drafts(place.folder) if means.overlays else ()),
         *users,
         *(machine.resolver() if isolation.network else ()),
         *machine.proc_and_devices(devices),

@@ -49,6 +49,23 @@ class Machine:
             if any(_is_in(path, outer) for outer in done) and os.path.lexists(path):
                 yield from _cover(path)
 
+    def drafts(self, folder: Path) -> Iterator[str]:
+        """Arguments that let a step write to shims, for itself alone and below `folder`: pyenv makes them anew whenever
+        pip has installed something, and counts that as failed when it cannot."""
+        for shims, written, work in self._drafts(folder):
+            yield from ("--overlay-src", shims, "--overlay", str(written), str(work), shims)
+
+    def make_drafts(self, folder: Path) -> None:
+        for _, *made in self._drafts(folder):
+            for path in made:
+                path.mkdir(mode=0o755)
+
+    def _drafts(self, folder: Path) -> Iterator[tuple[str, Path, Path]]:
+        for number, manager in enumerate(self._shown):
+            shims = f"{manager}/shims"
+            if _manager_of(shims) == manager and os.path.isdir(shims):
+                yield shims, folder / f"shims-{number}", folder / f"shims-{number}-work"
+
     def _checked(self, path: str) -> str:
         if not path.startswith("/") or not os.path.exists(path):
             why, hint = "it is not there" if path.startswith("/") else "it is no absolute path", "correct `read`"

@@ -99,6 +99,8 @@ class SandboxedWorkspaces:
                 raise failure("workspace-io", f"the layer {layer} is not there", "run the step that makes it again")
         remove(place.folder, self._trash)
         place.make(with_files=record.way == "overlay")
+        if record.way != "plain":
+            self._seen().make_drafts(place.folder)
         if record.way != "overlay":
             PrivateCopy(place.files, self._trash).lay([Path(layer) for layer in record.layers])
         place.write(record)
@@ -112,11 +114,16 @@ class SandboxedWorkspaces:
         return Opened(self._command(means, place, record), str(place.folder), str(place.folder))
 
     def _command(self, means: Means, place: Place, record: Record) -> tuple[str, ...]:
+        machine = self._seen()
         with self._lock:
-            self._machine = self._machine or Machine(self._hidden)
             users = tuple(write_users(self._home / "users"))
             devices = make_devices(self._home / "devices")
-        return sandboxed(means, self._machine, place, record, users, devices)
+        return sandboxed(means, machine, place, record, users, devices)
+
+    def _seen(self) -> Machine:
+        with self._lock:
+            self._machine = self._machine or Machine(self._hidden)
+            return self._machine
 
     # --- collect -----------------------------------------------------------------------------------------------------
 
