@@ -91,6 +91,24 @@ def test_a_rollback_is_the_same_to_the_last_byte_and_builds_nothing(world: World
     assert len(world.client.runs("shop")) == 3
 
 
+def test_a_model_that_a_step_has_fetched_is_stored_once(world: World) -> None:
+    """It is large, and nothing copies it on its way from the step into the release."""
+    fetch = "pipeline: {fetch: {run: head -c 20000000 /dev/urandom > model.gguf, inputs: app.py, outputs: model.gguf}}"
+    release = "release: {parts: {code: [.]}, model: {name: small, file: model.gguf}}"
+    world.plant(strategy="instant", pipeline=f"{fetch}\n{release}")
+    world.up()
+    first = world.ended(world.push(version=1)).release
+    assert first is not None
+    folder = world.home / "artifacts" / "releases" / first.removeprefix("sha256:")
+    assert (folder / "model.gguf").stat().st_size == 20_000_000
+    second = world.ended(world.push(version=2)).release
+    assert second not in (None, first)
+    files = [path for path in world.home.rglob("*") if path.is_file() and path.stat().st_size == 20_000_000]
+    # In the cache of steps, in the artifact store, and in the folders of both releases.
+    assert len(files) == 4, files
+    assert len({path.stat().st_ino for path in files}) == 1
+
+
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes()) for path in files}

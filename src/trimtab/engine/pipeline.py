@@ -151,8 +151,8 @@ class Pipeline:
         if not many and all(file.entry.size_bytes < LARGE_BYTES for file in made):
             return None
         links = any(file.entry.mode == "link" for file in made) or any(file.mode == LINK for file in files)
-        # What the release names is looked at in a folder.
-        named = named_files(action.specification.release)
+        # What is read of what the release names is read in a folder. A model is not: it has to be there.
+        named = named_files(replace(action.specification.release, model=None))
         looked_at = {posixpath.normpath(path) for paths in named.values() for path in paths}
         paths = [*(file.path for file in files), *(file.entry.path for file in made)]
         apart = not links and looked_at.isdisjoint(file.entry.path for file in made) and are_apart(paths)
@@ -184,8 +184,11 @@ class Pipeline:
     async def _cut(
         self, folder: Path, tracked: Sequence[str], plain: Specification, made: Sequence[MadeFile] = ()
     ) -> Manifest:
-        release = await self._checked(folder, plain.release)
-        return await self.artifacts.cut(folder, tracked, replace(plain, release=release), made)
+        """`made`: files that are elsewhere, the model's perhaps; whether that is there, the artifact store sees."""
+        model = plain.release.model
+        checked = await self._checked(folder, replace(plain.release, model=None) if made else plain.release)
+        release = replace(plain, release=replace(checked, model=model))
+        return await self.artifacts.cut(folder, tracked, release, made)
 
     async def _checked(self, folder: Path, release: ReleaseSpec) -> ReleaseSpec:
         """The release with the variables of all its prompts. Raises what is wrong with its files."""
