@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.adapters.artifacts import FileArtifacts, blobs, release_folder
+from trimtab.adapters.artifacts import FileArtifacts, blobs, release_folder, seals
 from trimtab.adapters.artifacts.blobs import Blobs, file_digest
 from trimtab.adapters.artifacts.step_cache import FileStepCache
 from trimtab.core.model.release import Manifest, digest_of
@@ -339,6 +339,21 @@ async def test_a_touched_large_file_is_read_again(tmp_path: Path, reads: list[Pa
     again = await cut(store, tmp_path / "w2", MODEL)
     assert again.digest == manifest.digest, "the run of its commit stores it anew"
     assert read_folder(await store.materialise(manifest.digest)) == MODEL
+
+
+async def test_where_the_clock_was_set_back_a_large_file_is_read_each_time(
+    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last change lies in the future then: no seal can be younger."""
+    marks = seals._marks
+    monkeypatch.setattr(seals, "_marks", lambda status: [*marks(status)[:-1], marks(status)[-1] + 3600 * 10**9])
+    monkeypatch.setattr(seals, "_TICK_S", 0.0)
+    store = FileArtifacts(tmp_path / "store")
+    manifest = await cut(store, tmp_path / "w", MODEL)
+    for _ in range(2):
+        reads.clear()
+        assert read_folder(await store.materialise(manifest.digest)) == MODEL
+        assert large_ones(reads)
 
 
 async def test_a_large_file_is_read_only_again(tmp_path: Path, reads: list[Path]) -> None:

@@ -18,6 +18,7 @@ from trimtab.adapters.artifacts.locking import locked
 from trimtab.core.model.identity import Digest
 
 _TICK_S = 0.005
+_TICKS = 20
 
 
 class Seals:
@@ -35,16 +36,17 @@ class Seals:
         return bool(known == _marks(status))
 
     def seal(self, digest: Digest, path: Path) -> None:
-        """The file's bytes have just been verified to be those of `digest`, under the digest's `turn`."""
+        """The file's bytes have just been verified to be those of `digest`, under the digest's `turn`. Where the clock
+        was set back since the file was changed last there is no seal, and the file is read again the next time."""
         marks = _marks(path.stat())
         draft = self._path(digest).with_suffix(".new")
-        while True:
+        for _ in range(_TICKS):
             draft.write_text(json.dumps(marks))
             if draft.stat().st_mtime_ns > marks[-1]:
-                break
+                if _marks(path.stat()) == marks:
+                    draft.replace(self._path(digest))
+                return
             time.sleep(_TICK_S)  # the clock of files goes on in ticks
-        if _marks(path.stat()) == marks:
-            draft.replace(self._path(digest))
 
     @contextlib.contextmanager
     def turn(self, digest: Digest) -> Iterator[None]:
