@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -107,6 +107,15 @@ OTHER = {"Docker-Content-Digest": "sha256:" + "0" * 64}
 )
 def test_what_is_wrong_is_said(mischief: Answer, code: str, image: Image, tmp_path: Path) -> None:
     assert problem(Double(mischief), image, tmp_path) == code
+
+
+def test_an_answer_without_end_is_not_listened_to(image: Image, tmp_path: Path) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(1_000_000)
+
+    double = Double(lambda request: httpx.Response(200, content=endless()) if request.method == "GET" else None)
+    assert problem(double, image, tmp_path) == "registry-answer"
 
 
 def test_nobody_there(image: Image, tmp_path: Path) -> None:

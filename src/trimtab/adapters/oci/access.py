@@ -37,8 +37,6 @@ class RegistryAuth(httpx.Auth):
     """Answers a registry's challenge, whichever of the two it is: `Basic`, or `Bearer` with a token. Other
     hosts, where a registry may send parts of an upload to, get neither."""
 
-    requires_response_body = True
-
     def __init__(self, host: str, login: tuple[str, str] | None, *, secure: bool) -> None:
         self._host = host
         self._login = login
@@ -58,6 +56,7 @@ class RegistryAuth(httpx.Auth):
             self._header = self._basic()
         elif scheme == "bearer" and self._may_ask(parameters.get("realm", "")):
             token = yield self._token_request(parameters)
+            token.read()
             self._header = _bearer(token)
         else:
             return

@@ -26,6 +26,7 @@ CHUNK_BYTES = 16 * 1024 * 1024
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _TRIES = 6
 _LONGEST_WAIT_S = 30.0
+_LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 _AGAIN = (408, 429, 500, 502, 503, 504)
 
 
@@ -59,7 +60,7 @@ class Registry:
             auth=RegistryAuth(reference.host, known_login(reference.host), secure=not plain_http),
             timeout=_TIMEOUT,
             transport=transport,
-            headers={"User-Agent": "trimtab"},
+            headers={"User-Agent": "trimtab", "Accept-Encoding": "identity"},
         )
 
     def push(self, image: Image, tag: str, progress: Progress) -> Descriptor:
@@ -161,7 +162,7 @@ class Registry:
     def _send(self, method: str, address: str, **more: object) -> httpx.Response:
         """A part of an upload: not simply sent once more, for nobody knows how much of it has arrived."""
         try:
-            answer = self._client.request(method, address, **more)  # type: ignore[arg-type]
+            answer = self._request(method, address, **more)
         except httpx.TransportError as error:
             raise _Interrupted from error
         if answer.status_code in (*_AGAIN, 404, 416):
@@ -191,7 +192,7 @@ class Registry:
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
-                answer = self._client.request(method, address, **more)  # type: ignore[arg-type]
+                answer = self._request(method, address, **more)
             except httpx.TransportError as error:
                 if last:
                     raise self._unreachable(error) from error
@@ -202,6 +203,18 @@ class Registry:
                 wait_s = _asked_to_wait(answer, 2.0**attempt / 4)
             self._sleep(min(wait_s, _LONGEST_WAIT_S))
         raise AssertionError("unreachable")
+
+    def _request(self, method: str, address: str, **more: object) -> httpx.Response:
+        """Nothing that is asked for here is large, and whoever answers without end is not listened to."""
+        with self._client.stream(method, address, **more) as answer:  # type: ignore[arg-type]
+            content = bytearray()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > _LARGEST_ANSWER_BYTES:
+                    message = f"{self._reference.host} answers {method} {address} with more than 8 MiB"
+                    raise failure("registry-answer", message, "see what answers there", str(self._reference))
+            headers = [(name, value) for name, value in answer.headers.items() if name != "content-encoding"]
+            return httpx.Response(answer.status_code, headers=headers, content=bytes(content), request=answer.request)
 
     def _check(self, answer: httpx.Response, fine: object) -> httpx.Response:
         assert isinstance(fine, tuple | range)
