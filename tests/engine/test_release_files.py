@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.engine.world import PRODUCTION, World
-from trimtab.core.model.facts import ChangeArrived
 from trimtab.core.model.specification import Specification
 from trimtab.testing.memory_source import File
 from trimtab.views.model import RunView
@@ -31,18 +30,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def run(world: World, prompt: bytes, temperature: float = 0.2) -> RunView:
     """The next run, when it has ended, of a commit with this prompt."""
-    number = len(world.board.runs("shop")) + 1
     files = {"trimtab.yaml": File((FILE % temperature).encode()), "prompts/answer.txt": File(prompt)}
-    world.append(ChangeArrived(world.source.commit("shop", files), "push"))
-
-    def ended() -> RunView | None:
-        found = world.board.run("shop", number)
-        return found if found is not None and found.duration_s is not None else None
-
-    await world.until(lambda: ended() is not None)
-    found = ended()
-    assert found is not None
-    return found
+    return await world.next_run(files)
 
 
 async def test_a_prompt_that_cannot_be_rendered_is_in_no_release(world: World) -> None:

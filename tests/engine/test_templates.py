@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.engine.world import World
-from trimtab.core.model.facts import ChangeArrived
 from trimtab.core.model.template import template_digest
 from trimtab.ports.processes import ProcessSpec
 from trimtab.testing.memory_source import File
@@ -36,19 +35,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def run(world: World, uses: str, **files: bytes) -> RunView:
     """The next run, when it has ended, of a commit with these files beside `trimtab.yaml`."""
-    number = len(world.board.runs("shop")) + 1
     here = {f"{name}.yaml": File(content) for name, content in files.items()}
-    commit = world.source.commit("shop", {"trimtab.yaml": File(FILE.format(uses=uses).encode()), **here})
-    world.append(ChangeArrived(commit, "push"))
-
-    def ended() -> RunView | None:
-        found = world.board.run("shop", number)
-        return found if found is not None and found.duration_s is not None else None
-
-    await world.until(lambda: ended() is not None)
-    found = ended()
-    assert found is not None
-    return found
+    return await world.next_run({"trimtab.yaml": File(FILE.format(uses=uses).encode()), **here})
 
 
 async def test_a_template_of_the_same_commit(world: World) -> None:

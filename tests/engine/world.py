@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from trimtab.testing.memory_store import MemoryStore
 from trimtab.testing.memory_traffic import MemoryTraffic
 from trimtab.testing.memory_workspaces import MemoryWorkspaces
 from trimtab.views.board import Board
+from trimtab.views.model import RunView
 
 PRODUCTION = EnvironmentId("shop", "production")
 FRAME_S = 0.25
@@ -266,6 +267,20 @@ class World:
         while not condition():
             assert self.clock.now() < end, "\n".join(f"{r.object} {r.fact} {r.reason}" for r in self.facts()[-15:])
             await self.frame()
+
+    async def next_run(self, files: Mapping[str, File]) -> RunView:
+        """The next run, when it has ended, of a commit with these files."""
+        number = len(self.board.runs("shop")) + 1
+        self.append(ChangeArrived(self.source.commit("shop", files), "push"))
+
+        def ended() -> RunView | None:
+            found = self.board.run("shop", number)
+            return found if found is not None and found.duration_s is not None else None
+
+        await self.until(lambda: ended() is not None)
+        found = ended()
+        assert found is not None
+        return found
 
     # --- what one sees ---
 
