@@ -57,7 +57,7 @@ def test_the_history_of_the_support_bot(world: World, packages: Path) -> None:
     for before, after, words in (
         (0, 1, ("~ changed  prompt answer", "~ changed  prompt system", "+ [{{ loop.index }}] {{ passage.heading }}")),
         (1, 2, ("parameters.sentences", "parameters.max_tokens")),
-        (2, 3, ("index index/  2 documents", "+ added    documents/faq/systems.md")),
+        (2, 3, ("documents of index/  2 changes", "+ added    documents/faq/systems.md")),
     ):
         changed = said(world, "diff", releases[after], releases[before])
         assert all(each in changed for each in words), changed

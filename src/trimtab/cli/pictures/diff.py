@@ -64,7 +64,7 @@ def diff_picture(found: ReleaseDiffView, width: int, *, beside: bool = True) -> 
 
 def _documents(index: str, documents: Sequence[DocumentChange]) -> Iterator[RenderableType]:
     yield Text()
-    yield joined(Text(f"index {clean(index)}", style=STRONG), count(len(documents), "document"))
+    yield joined(Text(f"documents of {clean(index)}", style=STRONG), count(len(documents), "change"))
     for document in documents[:MOST_FILES]:
         yield joined(_change(document.change), clean(document.document))
     if len(documents) > MOST_FILES:
